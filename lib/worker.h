@@ -23,6 +23,7 @@ void worker_pool_free(struct worker_pool *pool);
 int worker_submit(struct worker_pool *pool, worker_fn *run, worker_fn *done, void *data,
 	struct err *err);
 
-size_t worker_queued(const struct worker_pool *pool);
+/* Jobs that wait for a thread. From the loop thread. */
+size_t worker_queued(struct worker_pool *pool);
 
 #endif

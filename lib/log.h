@@ -1,0 +1,21 @@
+#ifndef LOG_H
+#define LOG_H
+
+/*
+ * The log: one line an event on standard error, `time level event key=value …`, or one JSON
+ * object a line. Only request boundaries and main log; lib never does. Any thread.
+ */
+#include <stdbool.h>
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
+
+/* From here on, lines below `level` are dropped; `json`: one object a line. */
+void log_setup(enum log_level level, bool json);
+
+/*
+ * Writes one line. `event` is a few words that never change; then key and value (texts) in
+ * turn, up to a NULL key. Values are quoted as needed, control characters never get through.
+ */
+void log_event(enum log_level level, const char *event, ...) __attribute__((sentinel));
+
+#endif
