@@ -1,0 +1,118 @@
+#ifndef CALL_IMPL_H
+#define CALL_IMPL_H
+
+/*
+ * A call as the protocol side sees it: the request, who sent it, where its messages go. Tools
+ * see only call.h. Everything here belongs to the loop thread, except what a worker uses while
+ * tool->run is there: `result`, `cancelled` and the progress fields.
+ */
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "call.h"
+#include "result.h"
+
+struct err;
+struct server;
+struct session;
+
+/* Who sent a request, and in which revision of the protocol. */
+struct peer {
+	const char *revision;     /* "2026-07-28" …; a constant */
+	bool modern;              /* 2026-07-28: stateless */
+	struct session *session;  /* older eras; NULL where there is none. Borrowed. */
+	const json_t *caps;       /* the client's capabilities, or NULL. Borrowed from message/session */
+	int log_level;            /* lowest level of notifications/message, or LOG_NONE */
+};
+
+enum { LOG_NONE = 100 };
+
+/* Where the messages of one request go: an HTTP response, a stream, standard output. */
+struct sink {
+	const struct sink_ops *ops;
+};
+
+struct sink_ops {
+	/* A message before the response; dropped where the client cannot take one. */
+	void (*notify)(struct sink *sink, const char *json, size_t len);
+	/* The response and, for HTTP, its status; takes over the bytes. The last call. */
+	void (*respond)(struct sink *sink, unsigned status, struct buf *json);
+	/* There will be no response: the client cancelled. The last call. */
+	void (*drop)(struct sink *sink);
+};
+
+struct call {
+	const struct workspace *workspace;
+	struct server *server; /* NULL in unit tests */
+	struct peer peer;
+	struct sink *sink; /* NULL in unit tests */
+	json_t *message;   /* the whole request; owned */
+	json_t *id;        /* borrowed from it, like all below */
+	const char *method;
+	json_t *params, *args, *progress_token;
+
+	const struct tool *tool; /* tools/call only */
+	struct result result;
+	unsigned status; /* HTTP status of the response */
+	bool may_block, pending, finished;
+	enum tool_status tool_status; /* what a worker's run returned, with `err` */
+	struct err *tool_err;
+
+	atomic_bool cancelled;
+	call_cancel_fn *on_cancel;
+	void *on_cancel_data;
+
+	double last_progress;
+	int64_t last_progress_ms;
+
+	struct call *next, **link; /* the session's calls in flight */
+	void (*closed)(struct call *call, void *data); /* listeners: the stream went away */
+	void *closed_data;
+
+	json_t *asked;   /* requests to the client that a tool wants answered, by key */
+	json_t *answers; /* what the client answered, by key */
+	char *state;     /* requestState to send along with `asked`, sealed; or NULL */
+};
+
+/* A call for a checked request message; takes ownership of `message`. */
+struct call *call_new(const struct workspace *workspace, json_t *message, const struct peer *peer,
+	struct sink *sink);
+void call_free(struct call *call);
+
+/* Runs a tool: on the loop where it can, on a worker else. The response leaves through the
+ * sink, now or later; the call is freed then. */
+void call_run_tool(struct call *call, const struct tool *tool, json_t *args);
+
+/* Responses of other methods; each ends and frees the call. `value` and `data` are taken over. */
+void call_reply(struct call *call, json_t *value);
+void call_reply_members(struct call *call, const char *members, size_t len);
+void call_reply_error(struct call *call, int code, json_t *data, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+void call_reply_err(struct call *call, const struct err *err); /* the code that `err` stands for */
+
+/* Nobody waits any more: tells the tool; no response will be sent. The call may be gone. */
+void call_cancel(struct call *call);
+
+/* A notification on the call's own stream; takes ownership of `params`. */
+void call_notify(struct call *call, const char *method, json_t *params);
+
+/* JSON-RPC error codes: its section 5.1, and basic/index of MCP 2026-07-28. */
+enum {
+	RPC_PARSE_ERROR = -32700,
+	RPC_INVALID_REQUEST = -32600,
+	RPC_METHOD_NOT_FOUND = -32601,
+	RPC_INVALID_PARAMS = -32602,
+	RPC_INTERNAL_ERROR = -32603,
+	RPC_SESSION_NOT_FOUND = -32001,   /* older eras */
+	RPC_RESOURCE_NOT_FOUND = -32002,  /* older eras; -32602 since 2026-07-28 */
+	RPC_HEADER_MISMATCH = -32020,     /* 2026-07-28 */
+	RPC_MISSING_CAPABILITY = -32021,  /* 2026-07-28 */
+	RPC_UNSUPPORTED_VERSION = -32022, /* 2026-07-28 */
+};
+
+/* The HTTP status that carries an error of this code. */
+unsigned rpc_status(int code, bool modern);
+
+#endif
