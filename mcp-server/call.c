@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "ask.h"
 #include "call_impl.h"
 #include "cleanup.h"
 #include "err.h"
 #include "loop.h"
+#include "server.h"
 #include "session.h"
 #include "worker.h"
 #include "workspace.h"
@@ -48,7 +50,8 @@ void call_free(struct call *call)
 	json_decref(call->message);
 	json_decref(call->asked);
 	json_decref(call->answers);
-	free(call->state);
+	json_decref(call->state_in);
+	json_decref(call->state_out);
 	free(call->tool_err);
 	free(call);
 }
@@ -80,13 +83,14 @@ static void respond(struct call *call, bool fits)
 		result_error(&call->result, RPC_INTERNAL_ERROR,
 			"The result is larger than this server sends: ask for less at a time", NULL);
 	}
-	call->finished = true;
 	if (call->sink && atomic_load(&call->cancelled))
 		call->sink->ops->drop(call->sink);
 	else if (call->sink)
 		call->sink->ops->respond(call->sink, call->status, &call->result.out);
 	else
 		return; /* a unit test reads the result and frees the call */
+	if (call->server)
+		call->server->calls--;
 	call_free(call);
 }
 
@@ -141,6 +145,18 @@ void call_finish(struct call *call, enum tool_status status, const struct err *e
 	finish_tool(call, status, err);
 }
 
+static void send_to_worker(struct call *call);
+
+static void after_run(struct call *call, enum tool_status status, const struct err *err)
+{
+	if (status == TOOL_AGAIN)
+		send_to_worker(call);
+	else if (status == TOOL_ASKING)
+		ask_send(call);
+	else if (status != TOOL_PENDING)
+		finish_tool(call, status, err);
+}
+
 static void run_on_worker(void *data)
 {
 	struct call *call = data;
@@ -153,7 +169,7 @@ static void worker_done(void *data)
 {
 	struct call *call = data;
 
-	finish_tool(call, call->tool_status, call->tool_err);
+	after_run(call, call->tool_status, call->tool_err);
 }
 
 static void send_to_worker(struct call *call)
@@ -163,7 +179,8 @@ static void send_to_worker(struct call *call)
 	result_reset(&call->result);
 	call->may_block = true;
 	call->tool_status = TOOL_DONE;
-	call->tool_err = alloc_zero(sizeof *call->tool_err);
+	if (!call->tool_err)
+		call->tool_err = alloc_zero(sizeof *call->tool_err);
 	if (worker_submit(call->workspace->pool, run_on_worker, worker_done, call, &err) < 0)
 		finish_tool(call, TOOL_FAILED, &err);
 }
@@ -183,10 +200,7 @@ void call_run_tool(struct call *call, const struct tool *tool, json_t *args)
 		return;
 	}
 	enum tool_status status = tool->run(call, args, &err);
-	if (status == TOOL_AGAIN)
-		send_to_worker(call);
-	else if (status != TOOL_PENDING)
-		finish_tool(call, status, &err);
+	after_run(call, status, &err);
 }
 
 void call_cancel(struct call *call)

@@ -23,7 +23,7 @@ struct peer {
 	const char *revision;     /* "2026-07-28" …; a constant */
 	bool modern;              /* 2026-07-28: stateless */
 	struct session *session;  /* older eras; NULL where there is none. Borrowed. */
-	const json_t *caps;       /* the client's capabilities, or NULL. Borrowed from message/session */
+	unsigned caps;            /* what the client can do: enum session_caps */
 	int log_level;            /* lowest level of notifications/message, or LOG_NONE */
 };
 
@@ -35,6 +35,8 @@ struct sink {
 };
 
 struct sink_ops {
+	/* The message became a call, which the sink may cancel until respond() or drop(). */
+	void (*begin)(struct sink *sink, struct call *call);
 	/* A message before the response; dropped where the client cannot take one. */
 	void (*notify)(struct sink *sink, const char *json, size_t len);
 	/* The response and, for HTTP, its status; takes over the bytes. The last call. */
@@ -56,7 +58,7 @@ struct call {
 	const struct tool *tool; /* tools/call only */
 	struct result result;
 	unsigned status; /* HTTP status of the response */
-	bool may_block, pending, finished;
+	bool may_block;
 	enum tool_status tool_status; /* what a worker's run returned, with `err` */
 	struct err *tool_err;
 
@@ -68,12 +70,11 @@ struct call {
 	int64_t last_progress_ms;
 
 	struct call *next, **link; /* the session's calls in flight */
-	void (*closed)(struct call *call, void *data); /* listeners: the stream went away */
-	void *closed_data;
 
-	json_t *asked;   /* requests to the client that a tool wants answered, by key */
-	json_t *answers; /* what the client answered, by key */
-	char *state;     /* requestState to send along with `asked`, sealed; or NULL */
+	json_t *asked;     /* ask.h: what the tool wants from the client, by key */
+	json_t *answers;   /* what the client answered, by key */
+	json_t *state_in;  /* what the tool wanted back */
+	json_t *state_out; /* what it wants back next time */
 };
 
 /* A call for a checked request message; takes ownership of `message`. */

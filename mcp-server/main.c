@@ -1,4 +1,58 @@
-int main(void)
+/* sandbox-mcp: the wiring. Options in config.c, routes in routes.c, methods in method.c. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "err.h"
+#include "http.h"
+#include "log.h"
+#include "server.h"
+
+static int refuse(const char *program, const struct err *err)
 {
-	return 0;
+	fprintf(stderr, "%s: %s\n", program, err->msg);
+	return EXIT_FAILURE;
+}
+
+static int setup_log(const struct config *config, struct err *err)
+{
+	static const char *const levels[] = { "debug", "info", "warning", "error" };
+	bool json = strcmp(config->log_format, "json") == 0;
+
+	if (!json && strcmp(config->log_format, "text") != 0)
+		return err_set(err, ERR_INVALID, "--log-format takes text or json, not '%s'",
+			config->log_format);
+	for (int i = LOG_DEBUG; i <= LOG_ERROR; i++) {
+		if (strcmp(config->log_level, levels[i]) == 0) {
+			log_setup((enum log_level)i, json);
+			return 0;
+		}
+	}
+	return err_set(err, ERR_INVALID,
+		"--log-level takes debug, info, warning or error, not '%s'", config->log_level);
+}
+
+int main(int argc, char **argv)
+{
+	struct config config;
+	struct server server;
+	enum args_outcome outcome;
+	struct err err;
+
+	if (config_read(argc, argv, &config, &outcome, &err) < 0)
+		return refuse("sandbox-mcp", &err);
+	if (outcome == ARGS_DONE)
+		return EXIT_SUCCESS;
+	if (setup_log(&config, &err) < 0 || server_open(&server, &config, &err) < 0)
+		return refuse("sandbox-mcp", &err);
+	if (server.http) {
+		printf("listening on http://%s\n", http_address(server.http));
+		fflush(stdout);
+	}
+	int failed = server_run(&server, &err);
+	if (failed)
+		log_event(LOG_ERROR, "stopped", "why", err.msg, NULL);
+	server_close(&server);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

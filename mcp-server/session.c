@@ -1,10 +1,352 @@
 #include "session.h"
 
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "base64.h"
+#include "buf.h"
 #include "call_impl.h"
+#include "cleanup.h"
+#include "err.h"
+#include "revision.h"
+#include "secret.h"
+#include "sse.h"
+#include "tombstones.h"
+
+/* The sealed bytes: 1 revision, 1 capabilities, 4 time of issue, 10 nonce; then 16 of the MAC. */
+enum { CLAIM_BYTES = 16, SEAL_BYTES = 16, ID_BYTES = CLAIM_BYTES + SEAL_BYTES };
+enum { BUCKETS = 4096, IDLE_KEPT = 2048 };
+
+#define SEAL_LABEL "mcp session"
 
 struct session {
+	struct sessions *owner;
+	char id[SESSION_ID_CHARS + 1]; /* "" for a local one */
+	unsigned char raw[ID_BYTES];
+	const char *revision;
+	unsigned caps;
+	unsigned generation; /* of the token whose key sealed it */
+	int log_level;
 	struct call *calls;
+	struct sse *stream;
+	struct session **stream_holder;
+	json_t *subscriptions;
+
+	struct session *next_in_bucket;
+	struct session *newer, *older; /* in the order of use */
 };
+
+struct sessions {
+	const struct secret *secret;
+	struct tombstones *tombstones;
+	size_t max, count;
+	struct session *buckets[BUCKETS];
+	struct session *newest, *oldest;
+};
+
+struct sessions *sessions_new(const struct secret *secret, int state_fd, size_t max)
+{
+	struct sessions *sessions = alloc_zero(sizeof *sessions);
+
+	sessions->secret = secret;
+	sessions->max = max;
+	sessions->tombstones = tombstones_open(state_fd);
+	return sessions;
+}
+
+/* ---- the table ---- */
+
+static struct session **bucket_of(struct sessions *sessions, const unsigned char raw[ID_BYTES])
+{
+	/* The MAC's bytes are as good as random. */
+	return &sessions->buckets[(raw[CLAIM_BYTES] | raw[CLAIM_BYTES + 1] << 8) % BUCKETS];
+}
+
+static void unlink_use(struct session *session)
+{
+	struct sessions *sessions = session->owner;
+
+	if (session->newer)
+		session->newer->older = session->older;
+	else
+		sessions->newest = session->older;
+	if (session->older)
+		session->older->newer = session->newer;
+	else
+		sessions->oldest = session->newer;
+}
+
+static void link_newest(struct session *session)
+{
+	struct sessions *sessions = session->owner;
+
+	session->newer = NULL;
+	session->older = sessions->newest;
+	if (sessions->newest)
+		sessions->newest->newer = session;
+	else
+		sessions->oldest = session;
+	sessions->newest = session;
+}
+
+static void forget(struct session *session)
+{
+	struct sessions *sessions = session->owner;
+	struct session **place = bucket_of(sessions, session->raw);
+
+	while (*place != session)
+		place = &(*place)->next_in_bucket;
+	*place = session->next_in_bucket;
+	unlink_use(session);
+	sessions->count--;
+	json_decref(session->subscriptions);
+	free(session);
+}
+
+static bool in_use(const struct session *session)
+{
+	return session->calls || session->stream;
+}
+
+/* Drops ids that were not used for long, and state that nobody would miss, to make room. */
+static void make_room(struct sessions *sessions)
+{
+	struct session *session = sessions->oldest;
+
+	for (int looked = 0; session && looked < 64; looked++) {
+		struct session *newer = session->newer;
+		bool plain = session->log_level == LOG_NONE && !session->subscriptions;
+		bool surplus = sessions->count >= sessions->max ||
+			       (plain && sessions->count >= IDLE_KEPT);
+		if (!surplus)
+			break;
+		if (in_use(session)) {
+			unlink_use(session);
+			link_newest(session);
+		} else {
+			forget(session);
+		}
+		session = newer;
+	}
+}
+
+static struct session *remember(struct sessions *sessions, const unsigned char raw[ID_BYTES],
+	const char *id)
+{
+	make_room(sessions);
+	if (sessions->count >= sessions->max)
+		return NULL;
+
+	struct session *session = alloc_zero(sizeof *session);
+	session->owner = sessions;
+	memcpy(session->raw, raw, ID_BYTES);
+	memcpy(session->id, id, SESSION_ID_CHARS);
+	session->revision = revisions[raw[0]];
+	session->caps = raw[1];
+	session->generation = secret_generation(sessions->secret);
+	session->log_level = LOG_NONE;
+	struct session **place = bucket_of(sessions, raw);
+	session->next_in_bucket = *place;
+	*place = session;
+	link_newest(session);
+	sessions->count++;
+	return session;
+}
+
+/* Lets go of everything that points to the session. */
+static void release(struct session *session)
+{
+	struct sse *stream = session->stream;
+
+	session_drop_stream(session);
+	if (stream)
+		sse_end(stream);
+	while (session->calls) {
+		struct call *call = session->calls;
+		session_remove_call(session, call);
+		call->peer.session = NULL;
+		call_cancel(call);
+	}
+}
+
+void sessions_free(struct sessions *sessions)
+{
+	if (!sessions)
+		return;
+	while (sessions->oldest) {
+		release(sessions->oldest);
+		forget(sessions->oldest);
+	}
+	tombstones_close(sessions->tombstones);
+	free(sessions);
+}
+
+size_t sessions_count(const struct sessions *sessions)
+{
+	return sessions->count;
+}
+
+/* ---- sealed ids ---- */
+
+static void seal(const struct sessions *sessions, unsigned char raw[ID_BYTES])
+{
+	unsigned char mac[KEY_BYTES];
+
+	secret_mac(sessions->secret, SEAL_LABEL, raw, CLAIM_BYTES, mac);
+	memcpy(raw + CLAIM_BYTES, mac, SEAL_BYTES);
+}
+
+static uint32_t now_s(void)
+{
+	return (uint32_t)time(NULL);
+}
+
+static uint32_t issued(const unsigned char raw[ID_BYTES])
+{
+	return (uint32_t)raw[2] << 24 | (uint32_t)raw[3] << 16 | (uint32_t)raw[4] << 8 | raw[5];
+}
+
+static bool expired(const unsigned char raw[ID_BYTES])
+{
+	return now_s() - issued(raw) > SESSION_DAYS * 86400U;
+}
+
+int session_open(struct sessions *sessions, const char *revision, unsigned caps,
+	struct session **out, struct err *err)
+{
+	unsigned char raw[ID_BYTES];
+	AUTO_BUF struct buf id;
+	uint32_t now = now_s();
+
+	raw[0] = (unsigned char)revision_index(revision);
+	raw[1] = (unsigned char)caps;
+	for (int i = 0; i < 4; i++)
+		raw[2 + i] = (unsigned char)(now >> (24 - 8 * i));
+	if (getrandom(raw + 6, CLAIM_BYTES - 6, 0) != CLAIM_BYTES - 6)
+		return err_sys(err, "get random bytes");
+	seal(sessions, raw);
+	buf_init(&id, SESSION_ID_CHARS);
+	base64url_add(&id, raw, sizeof raw);
+	struct session *session = remember(sessions, raw, id.data);
+	if (!session)
+		return err_set(err, ERR_LIMIT,
+			"%zu sessions are in use: end some, or start the server with a larger "
+			"--max-sessions",
+			sessions->count);
+	*out = session;
+	return 0;
+}
+
+static bool genuine(const struct sessions *sessions, const unsigned char raw[ID_BYTES])
+{
+	unsigned char mac[KEY_BYTES], difference = 0;
+
+	secret_mac(sessions->secret, SEAL_LABEL, raw, CLAIM_BYTES, mac);
+	for (int i = 0; i < SEAL_BYTES; i++)
+		difference |= mac[i] ^ raw[CLAIM_BYTES + i];
+	return difference == 0 && raw[0] < REVISIONS;
+}
+
+static struct session *find_cached(struct sessions *sessions, const unsigned char raw[ID_BYTES])
+{
+	for (struct session *s = *bucket_of(sessions, raw); s; s = s->next_in_bucket) {
+		if (memcmp(s->raw, raw, ID_BYTES) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+struct session *session_find(struct sessions *sessions, const char *id)
+{
+	AUTO_BUF struct buf raw;
+
+	buf_init(&raw, ID_BYTES);
+	if (strlen(id) != SESSION_ID_CHARS || base64url_decode(&raw, id, SESSION_ID_CHARS) < 0)
+		return NULL;
+	const unsigned char *bytes = (const unsigned char *)raw.data;
+	if (expired(bytes))
+		return NULL;
+	struct session *session = find_cached(sessions, bytes);
+	if (session && session->generation == secret_generation(sessions->secret)) {
+		if (session != sessions->newest) {
+			unlink_use(session);
+			link_newest(session);
+		}
+		return session;
+	}
+	if (session || !genuine(sessions, bytes) ||
+		tombstones_has(sessions->tombstones, bytes + CLAIM_BYTES))
+		return NULL;
+	return remember(sessions, bytes, id);
+}
+
+void session_end(struct session *session)
+{
+	struct sessions *sessions = session->owner;
+
+	tombstones_add(sessions->tombstones, session->raw + CLAIM_BYTES);
+	release(session);
+	forget(session);
+}
+
+/* ---- sessions of one connection ---- */
+
+struct session *session_local(struct sessions *sessions)
+{
+	struct session *session = alloc_zero(sizeof *session);
+
+	session->owner = sessions;
+	session->log_level = LOG_NONE;
+	return session;
+}
+
+void session_local_free(struct session *session)
+{
+	if (!session)
+		return;
+	release(session);
+	json_decref(session->subscriptions);
+	free(session);
+}
+
+/* ---- what is known of one ---- */
+
+const char *session_id(const struct session *session)
+{
+	return session->id;
+}
+
+const char *session_revision(const struct session *session)
+{
+	return session->revision;
+}
+
+unsigned session_caps(const struct session *session)
+{
+	return session->caps;
+}
+
+void session_agree(struct session *session, const char *revision, unsigned caps)
+{
+	session->revision = revision;
+	session->caps = caps;
+}
+
+int session_log_level(const struct session *session)
+{
+	return session->log_level;
+}
+
+void session_set_log_level(struct session *session, int level)
+{
+	session->log_level = level;
+}
 
 void session_add_call(struct session *session, struct call *call)
 {
@@ -21,4 +363,50 @@ void session_remove_call(struct session *session, struct call *call)
 	*call->link = call->next;
 	if (call->next)
 		call->next->link = call->link;
+}
+
+struct call *session_find_call(struct session *session, const json_t *id)
+{
+	for (struct call *call = session->calls; call; call = call->next) {
+		if (json_equal(call->id, id))
+			return call;
+	}
+	return NULL;
+}
+
+struct call *session_calls(struct session *session)
+{
+	return session->calls;
+}
+
+void session_set_stream(struct session *session, struct sse *stream, struct session **holder)
+{
+	struct sse *old = session->stream;
+
+	session_drop_stream(session);
+	session->stream = stream;
+	session->stream_holder = holder;
+	*holder = session;
+	if (old)
+		sse_end(old);
+}
+
+void session_drop_stream(struct session *session)
+{
+	if (session->stream_holder)
+		*session->stream_holder = NULL;
+	session->stream_holder = NULL;
+	session->stream = NULL;
+}
+
+struct sse *session_stream(const struct session *session)
+{
+	return session->stream;
+}
+
+json_t *session_subscriptions(struct session *session)
+{
+	if (!session->subscriptions)
+		session->subscriptions = json_object();
+	return session->subscriptions;
 }

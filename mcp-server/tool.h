@@ -40,6 +40,7 @@ enum tool_status {
 	TOOL_DONE = 0,
 	TOOL_AGAIN = 1,   /* would block: run it again on a worker (TOOL_TRY_ON_LOOP only) */
 	TOOL_PENDING = 2, /* call_finish() comes later, on the loop thread (TOOL_ON_LOOP only) */
+	TOOL_ASKING = 3,  /* run it again when the client has answered (ask.h; TOOL_ON_LOOP only) */
 };
 
 struct tool {

@@ -1,0 +1,476 @@
+#include "http_impl.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "cleanup.h"
+#include "err.h"
+#include "loop.h"
+
+enum { SWEEP_MS = 1000, BACKLOG = 4096 };
+
+struct http {
+	struct loop *loop;
+	struct MHD_Daemon *daemon;
+	struct http_options options;
+	int listen_fd;
+	char address[INET6_ADDRSTRLEN + 16];
+	uint16_t port;
+	struct loop_io *io;
+	struct loop_timer *sweep;
+	struct http_connection *connections;
+	struct http_request *requests;
+	struct http_stats stats;
+	bool run_soon, draining;
+	void (*idle)(void *data);
+	void *idle_data;
+};
+
+/* ---- connections ---- */
+
+static void name_client(struct http_connection *connection, struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *address = info->client_addr;
+
+	if (address->sa_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr,
+			connection->client, sizeof connection->client);
+	else if (address->sa_family == AF_INET6)
+		inet_ntop(AF_INET6,
+			&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr,
+			connection->client, sizeof connection->client);
+}
+
+static void on_connection(void *data, struct MHD_Connection *mhd, void **context,
+	enum MHD_ConnectionNotificationCode code)
+{
+	struct http *http = data;
+	struct http_connection *connection = *context;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		connection = alloc_zero(sizeof *connection);
+		connection->fd =
+			MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+		connection->deadline_ms =
+			loop_now_ms(http->loop) + (int64_t)http->options.idle_s * 1000;
+		name_client(connection, mhd);
+		connection->next = http->connections;
+		connection->link = &http->connections;
+		if (connection->next)
+			connection->next->link = &connection->next;
+		http->connections = connection;
+		http->stats.connections++;
+		http->stats.active_connections++;
+		*context = connection;
+	} else if (connection) {
+		*connection->link = connection->next;
+		if (connection->next)
+			connection->next->link = connection->link;
+		http->stats.active_connections--;
+		free(connection);
+	}
+}
+
+void http_request_deadline(struct http_request *request, unsigned seconds)
+{
+	request->connection->deadline_ms =
+		seconds ? loop_now_ms(request->http->loop) + (int64_t)seconds * 1000 : INT64_MAX;
+}
+
+/* Connections that dawdle over a head or a body: MHD's own time-out restarts at every byte. */
+static void sweep(void *data)
+{
+	struct http *http = data;
+	int64_t now = loop_now_ms(http->loop);
+
+	for (struct http_connection *c = http->connections; c; c = c->next) {
+		if (c->deadline_ms <= now) {
+			c->deadline_ms = INT64_MAX;
+			shutdown(c->fd, SHUT_RDWR);
+		}
+	}
+	loop_timer_set(http->sweep, SWEEP_MS);
+}
+
+/* ---- requests ---- */
+
+static enum http_method method_of(const char *name)
+{
+	static const struct {
+		const char *name;
+		enum http_method method;
+	} methods[] = { { "POST", HTTP_POST }, { "GET", HTTP_GET }, { "PUT", HTTP_PUT },
+		{ "DELETE", HTTP_DELETE }, { "HEAD", HTTP_HEAD }, { "OPTIONS", HTTP_OPTIONS } };
+
+	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+		if (strcmp(name, methods[i].name) == 0)
+			return methods[i].method;
+	}
+	return HTTP_OTHER;
+}
+
+static struct http_request *request_new(struct http *http, struct MHD_Connection *mhd,
+	const char *path, const char *method)
+{
+	struct http_request *request = alloc_zero(sizeof *request);
+
+	request->http = http;
+	request->mhd = mhd;
+	request->connection =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+	request->path = path;
+	request->method_name = method;
+	request->method = method_of(method);
+	request->next = http->requests;
+	request->link = &http->requests;
+	if (request->next)
+		request->next->link = &request->next;
+	http->requests = request;
+	http->stats.requests++;
+	http->stats.active_requests++;
+	return request;
+}
+
+static void request_free(struct http_request *request)
+{
+	struct http *http = request->http;
+
+	*request->link = request->next;
+	if (request->next)
+		request->next->link = request->link;
+	loop_io_free(request->watch);
+	buf_release(&request->body);
+	for (size_t i = 0; i < request->header_count; i++) {
+		free(request->headers[i].name);
+		free(request->headers[i].value);
+	}
+	if (request->response)
+		MHD_destroy_response(request->response);
+	free(request);
+	http->stats.active_requests--;
+	if (http->draining && !http->requests && http->idle)
+		http->idle(http->idle_data);
+}
+
+/* RFC 9112, section 6.3: two lengths, or a length beside chunks, are how requests are smuggled. */
+static bool ambiguous_length(const struct http_request *request)
+{
+	size_t lengths = http_header_count(request, "Content-Length");
+	size_t codings = http_header_count(request, "Transfer-Encoding");
+
+	if (lengths + codings > 1)
+		return true;
+	const char *coding = codings ? http_header(request, "Transfer-Encoding") : "chunked";
+	return strcasecmp(coding, "chunked") != 0;
+}
+
+/* An answer in the first call ends the connection, so that the body need not be read; where
+ * there is none, the head can wait for the last call. */
+static bool announces_body(const struct http_request *request)
+{
+	const char *length = http_header(request, "Content-Length");
+
+	return http_header(request, "Transfer-Encoding") || (length && strcmp(length, "0") != 0);
+}
+
+static enum MHD_Result queue_answer(struct http_request *request)
+{
+	struct MHD_Response *response = steal_ptr(&request->response);
+	enum MHD_Result queued = MHD_queue_response(request->mhd, request->status, response);
+
+	MHD_destroy_response(response);
+	return queued;
+}
+
+static enum MHD_Result begin(struct http_request *request)
+{
+	struct http *http = request->http;
+
+	http_request_deadline(request, http->options.idle_s);
+	if (ambiguous_length(request))
+		http_reply_text(request, 400, "text/plain",
+			"The length of the body is given twice or in an unknown way.\n");
+	else if (announces_body(request))
+		http->options.head(request, http->options.data);
+	else
+		request->head_pending = true;
+	return request->response ? queue_answer(request) : MHD_YES;
+}
+
+static void take_piece(struct http_request *request, const char *bytes, size_t len)
+{
+	if (request->discarding || request->answered)
+		return;
+	if (request->piece) {
+		http_request_deadline(request, request->http->options.idle_s);
+		request->piece(request, bytes, len, request->body_data);
+	} else if (request->in_memory && buf_add(&request->body, bytes, len) < 0) {
+		http_reply_too_large(request);
+	}
+}
+
+static void end_of_body(struct http_request *request)
+{
+	struct http *http = request->http;
+
+	request->body_done = true;
+	http_request_deadline(request, 0);
+	if (request->head_pending)
+		http->options.head(request, http->options.data);
+	if (!request->answered && request->on_body) {
+		request->on_body_gone = NULL;
+		request->on_body(request, request->body_data);
+	}
+}
+
+static enum MHD_Result on_access(void *data, struct MHD_Connection *mhd, const char *path,
+	const char *method, const char *version, const char *bytes, size_t *len, void **context)
+{
+	struct http_request *request = *context;
+
+	(void)version;
+	if (!request) {
+		*context = request = request_new(data, mhd, path, method);
+		return begin(request);
+	}
+	if (*len > 0) {
+		take_piece(request, bytes, *len);
+		*len = 0;
+		if (request->paused)
+			http_request_sleep(request);
+		return MHD_YES;
+	}
+	if (!request->body_done)
+		end_of_body(request);
+	if (request->response)
+		return queue_answer(request);
+	http_request_sleep(request);
+	return MHD_YES;
+}
+
+static void on_completed(void *data, struct MHD_Connection *mhd, void **context,
+	enum MHD_RequestTerminationCode code)
+{
+	struct http_request *request = *context;
+
+	(void)data, (void)mhd, (void)code;
+	if (!request)
+		return;
+	http_request_deadline(request, request->http->options.idle_s);
+	if (request->on_body_gone)
+		request->on_body_gone(request, request->body_data);
+	if (request->stream)
+		http_stream_forget_request(request->stream);
+	request_free(request);
+	*context = NULL;
+}
+
+/* ---- the daemon ---- */
+
+struct loop *http_loop(const struct http *http)
+{
+	return http->loop;
+}
+
+unsigned http_body_seconds(const struct http *http)
+{
+	return http->options.body_s;
+}
+
+void http_run_soon(struct http *http)
+{
+	http->run_soon = true;
+}
+
+void http_count_stream(struct http *http, int change)
+{
+	http->stats.active_streams += (size_t)change;
+}
+
+static void on_ready(unsigned events, void *data)
+{
+	(void)events;
+	http_run_soon(data);
+}
+
+static int before_wait(void *data)
+{
+	struct http *http = data;
+	MHD_UNSIGNED_LONG_LONG wait;
+
+	if (http->run_soon) {
+		http->run_soon = false;
+		MHD_run(http->daemon);
+	}
+	if (http->run_soon)
+		return 0;
+	if (MHD_get_timeout(http->daemon, &wait) != MHD_YES)
+		return -1;
+	if (wait == 0)
+		http->run_soon = true;
+	return wait > SWEEP_MS ? SWEEP_MS : (int)wait;
+}
+
+static int listen_on(struct http *http, struct err *err)
+{
+	const char *host = http->options.host;
+	char port[8];
+	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+		.ai_socktype = SOCK_STREAM };
+	struct addrinfo *found = NULL;
+
+	snprintf(port, sizeof port, "%u", http->options.port);
+	if (strcmp(host, "localhost") == 0)
+		host = "127.0.0.1";
+	if (getaddrinfo(host, port, &hints, &found) != 0)
+		return err_set(err, ERR_INVALID,
+			"'%s' is not an IP address: use 127.0.0.1, 0.0.0.0, ::1 or one of this "
+			"machine's",
+			host);
+	AUTO_CLOSE int fd =
+		socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1;
+	int failed = fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+		     bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0;
+	freeaddrinfo(found);
+	if (failed && errno == EADDRINUSE)
+		return err_set(err, ERR_CONFLICT,
+			"port %u on %s is in use: choose another with --port (0: any free one)",
+			http->options.port, host);
+	if (failed)
+		return err_sys(err, "listen on %s port %u", host, http->options.port);
+	http->listen_fd = steal_fd(&fd);
+	return 0;
+}
+
+static int name_address(struct http *http, struct err *err)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof address;
+	char host[INET6_ADDRSTRLEN], port[8];
+
+	if (getsockname(http->listen_fd, (struct sockaddr *)&address, &len) < 0 ||
+		getnameinfo((struct sockaddr *)&address, len, host, sizeof host, port, sizeof port,
+			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		return err_sys(err, "read the address of the socket");
+	http->port = (uint16_t)strtoul(port, NULL, 10);
+	snprintf(http->address, sizeof http->address,
+		address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+	return 0;
+}
+
+/* What MHD has to say concerns single connections of strangers: not worth a line each. */
+static void ignore_message(void *data, const char *format, va_list args)
+{
+	(void)data, (void)format, (void)args;
+}
+
+static int start_daemon(struct http *http, struct err *err)
+{
+	const struct http_options *o = &http->options;
+	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+
+	http->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_access, http,
+		MHD_OPTION_EXTERNAL_LOGGER, ignore_message, NULL,
+		MHD_OPTION_LISTEN_SOCKET, http->listen_fd,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+		MHD_OPTION_CONNECTION_LIMIT, o->connections_max,
+		MHD_OPTION_CONNECTION_TIMEOUT, o->idle_s,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, o->head_max,
+		MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+		MHD_OPTION_END);
+	if (!http->daemon)
+		return err_set(err, ERR_INTERNAL, "libmicrohttpd did not start");
+	int fd = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+	return loop_io_new(http->loop, fd, EPOLLIN, on_ready, http, &http->io, err);
+}
+
+int http_new(struct loop *loop, const struct http_options *options, struct http **out,
+	struct err *err)
+{
+	struct http *http = alloc_zero(sizeof *http);
+
+	http->loop = loop;
+	http->options = *options;
+	http->listen_fd = -1;
+	http->sweep = loop_timer_new(loop, sweep, http);
+	if (listen_on(http, err) < 0 || name_address(http, err) < 0 || start_daemon(http, err) < 0) {
+		http_free(http);
+		return -1;
+	}
+	loop_before_wait(loop, before_wait, http);
+	loop_timer_set(http->sweep, SWEEP_MS);
+	*out = http;
+	return 0;
+}
+
+const char *http_address(const struct http *http)
+{
+	return http->address;
+}
+
+uint16_t http_port(const struct http *http)
+{
+	return http->port;
+}
+
+struct http_stats http_stats(const struct http *http)
+{
+	return http->stats;
+}
+
+void http_drain(struct http *http, void (*idle)(void *data), void *data)
+{
+	http->draining = true;
+	http->idle = idle;
+	http->idle_data = data;
+	if (http->listen_fd >= 0 && MHD_quiesce_daemon(http->daemon) >= 0) {
+		close(http->listen_fd);
+		http->listen_fd = -1;
+	}
+	if (!http->requests)
+		idle(data);
+}
+
+/* libmicrohttpd panics where it is stopped with suspended connections. */
+static void end_requests(struct http *http)
+{
+	http->idle = NULL;
+	for (struct http_request *request = http->requests; request; request = request->next) {
+		shutdown(request->connection->fd, SHUT_RDWR);
+		if (request->stream)
+			http_stream_cut(request->stream);
+		else if (!request->answered)
+			http_reply_text(request, 503, "text/plain", "The server is stopping.\n");
+	}
+	for (int i = 0; http->requests && i < 100; i++)
+		MHD_run(http->daemon);
+}
+
+void http_free(struct http *http)
+{
+	if (!http)
+		return;
+	if (http->daemon) {
+		loop_before_wait(http->loop, NULL, NULL);
+		end_requests(http);
+		loop_io_free(http->io);
+		MHD_stop_daemon(http->daemon);
+	} else {
+		cleanup_close(&http->listen_fd);
+	}
+	loop_timer_free(http->sweep);
+	free(http);
+}

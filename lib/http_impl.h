@@ -1,0 +1,83 @@
+#ifndef HTTP_IMPL_H
+#define HTTP_IMPL_H
+
+/*
+ * What the files of lib/http share. libmicrohttpd's rules that shape it: no response may be
+ * queued while upload data is handed over; a connection is suspended and resumed by flags that
+ * say so, and MHD_run() must follow a resume; disconnects are invisible while suspended, so the
+ * socket is watched here then; a suspended connection cannot be freed, so a request that waits
+ * for its answer is always there.
+ */
+#include <microhttpd.h>
+#include <netinet/in.h>
+
+#include "http.h"
+
+enum { REPLY_HEADERS_MAX = 12 };
+
+struct http_connection {
+	int fd;
+	int64_t deadline_ms; /* to be closed then */
+	char client[INET6_ADDRSTRLEN];
+	struct http_connection *next, **link;
+};
+
+struct reply_header {
+	char *name, *value;
+};
+
+struct http_request {
+	struct http *http;
+	struct MHD_Connection *mhd;
+	struct http_connection *connection;
+	const char *method_name, *path;
+	enum http_method method;
+	void *user;
+
+	struct buf body;
+	bool head_pending, in_memory, body_done, paused, suspended, discarding;
+	http_piece_fn *piece;
+	http_fn *on_body, *on_body_gone;
+	void *body_data;
+
+	http_gone_fn *on_gone;
+	void *gone_data;
+	bool half_closed;
+	struct loop_io *watch;
+
+	struct reply_header headers[REPLY_HEADERS_MAX];
+	size_t header_count;
+	struct MHD_Response *response; /* set once answered, until queued */
+	unsigned status;
+	bool answered;
+	struct http_stream *stream;
+
+	struct http_request *next, **link;
+};
+
+/* Wakes a sleeping request; MHD calls the handler again. */
+void http_request_wake(struct http_request *request);
+
+/* Lets it sleep, with its socket watched. */
+void http_request_sleep(struct http_request *request);
+
+/* Stores the answer (takes the response over) and wakes the request. */
+void http_request_answer(struct http_request *request, unsigned status,
+	struct MHD_Response *response);
+
+struct loop *http_loop(const struct http *http);
+
+/* A deadline for what the connection has to do next; 0: none. */
+void http_request_deadline(struct http_request *request, unsigned seconds);
+unsigned http_body_seconds(const struct http *http);
+
+/* libmicrohttpd has to run before the loop waits. */
+void http_run_soon(struct http *http);
+
+/* 413, with a sentence; the rest of the body is thrown away. */
+void http_reply_too_large(struct http_request *request);
+
+void http_stream_forget_request(struct http_stream *stream);
+void http_count_stream(struct http *http, int change);
+
+#endif

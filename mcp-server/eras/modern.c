@@ -1,0 +1,188 @@
+/*
+ * 2026-07-28: stateless. Each request says in _meta which revision it speaks and what its client
+ * can do; over HTTP, headers repeat the revision, the method and the name, and have to agree
+ * (basic/transports/streamable-http, "Server Validation").
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base64.h"
+#include "http.h"
+#include "log_level.h"
+#include "method.h"
+#include "revision.h"
+#include "rpc.h"
+#include "session.h"
+#include "tool.h"
+
+#define META "io.modelcontextprotocol/"
+
+enum { HEADER_VALUE_MAX = 16 * 1024 };
+
+static bool mismatch(const struct inbound *in, const json_t *id, const char *header,
+	const char *why)
+{
+	rpc_refuse(in, id, 400, RPC_HEADER_MISMATCH, NULL, "Header mismatch: %s %s", header, why);
+	return false;
+}
+
+/* Visible ASCII, space and tab only (RFC 9110, section 5.5, as MCP narrows it). */
+static bool is_plain_value(const char *value)
+{
+	for (; *value; value++) {
+		if ((*value < 0x20 && *value != '\t') || *value == 0x7F || *value & 0x80)
+			return false;
+	}
+	return true;
+}
+
+/* Decodes `=?base64?…?=`; other values stand for themselves. */
+static bool decode_value(struct buf *out, const char *value)
+{
+	static const char prefix[] = "=?base64?", suffix[] = "?=";
+	size_t len = strlen(value), pre = sizeof prefix - 1, post = sizeof suffix - 1;
+
+	if (len < pre + post || strncmp(value, prefix, pre) != 0 ||
+		strcmp(value + len - post, suffix) != 0)
+		return buf_add_text(out, value) == 0;
+	return base64_decode(out, value + pre, len - pre - post) == 0;
+}
+
+/* Whether the header's text stands for the body's value; integers are compared as numbers. */
+static bool same_value(const struct buf *header, const json_t *value)
+{
+	const char *text = header->data ? header->data : "";
+
+	if (json_is_string(value))
+		return header->len == json_string_length(value) &&
+		       memcmp(text, json_string_value(value), header->len) == 0;
+	if (json_is_boolean(value))
+		return strcmp(text, json_is_true(value) ? "true" : "false") == 0;
+	char *end;
+	double number = strtod(text, &end);
+	return json_is_number(value) && *text && !*end && number == json_number_value(value);
+}
+
+static bool check_header(const struct inbound *in, const json_t *id, const char *header,
+	const json_t *value)
+{
+	AUTO_BUF struct buf decoded;
+	const char *given = http_header(in->http, header);
+
+	buf_init(&decoded, HEADER_VALUE_MAX);
+	if (!given)
+		return mismatch(in, id, header, "is missing");
+	if (http_header_count(in->http, header) != 1)
+		return mismatch(in, id, header, "is given more than once");
+	if (!is_plain_value(given))
+		return mismatch(in, id, header, "holds invalid characters");
+	if (!decode_value(&decoded, given))
+		return mismatch(in, id, header, "holds invalid base64");
+	if (!same_value(&decoded, value))
+		return mismatch(in, id, header, "differs from the body");
+	return true;
+}
+
+/* Parameters whose schema says `x-mcp-header: NAME` are repeated in Mcp-Param-NAME. */
+static bool check_param_headers(const struct inbound *in, const json_t *id, const json_t *params)
+{
+	const json_t *name = json_object_get(params, "name");
+	const struct tool *tool = json_is_string(name) ?
+		tool_find(json_string_value(name), json_string_length(name)) : NULL;
+	const json_t *args = json_object_get(params, "arguments");
+	const char *property;
+	json_t *schema;
+
+	if (!tool || !tool->input_schema)
+		return true;
+	json_auto_t *input = tool_input_schema(tool);
+	json_object_foreach(json_object_get(input, "properties"), property, schema) {
+		const char *suffix = json_string_value(json_object_get(schema, "x-mcp-header"));
+		const json_t *value = json_object_get(args, property);
+		char header[128];
+		if (!suffix)
+			continue;
+		snprintf(header, sizeof header, "Mcp-Param-%s", suffix);
+		if (!value || json_is_null(value)) {
+			if (http_header(in->http, header))
+				return mismatch(in, id, header, "has no value in the body");
+		} else if (!check_header(in, id, header, value)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool check_headers(const struct inbound *in, const json_t *message, const json_t *revision)
+{
+	const json_t *id = json_object_get(message, "id");
+	const json_t *params = json_object_get(message, "params");
+	const json_t *method = json_object_get(message, "method");
+	const struct method *known = method_find(json_string_value(method));
+
+	if (!check_header(in, id, "MCP-Protocol-Version", revision))
+		return false;
+	if (!id) /* the revision defines no headers for notifications */
+		return true;
+	if (!check_header(in, id, "Mcp-Method", method))
+		return false;
+	if (known && known->named_by) {
+		const json_t *name = json_object_get(params, known->named_by);
+		if (json_is_string(name) && !check_header(in, id, "Mcp-Name", name))
+			return false;
+	}
+	return !known || strcmp(known->name, "tools/call") != 0 ||
+	       check_param_headers(in, id, params);
+}
+
+static bool unsupported(const struct inbound *in, const json_t *id, const json_t *revision)
+{
+	rpc_refuse(in, id, 400, RPC_UNSUPPORTED_VERSION,
+		json_pack("{s:[s,s,s,s], s:O}", "supported", revisions[4], revisions[3],
+			revisions[2], revisions[1], "requested", revision),
+		"Unsupported protocol version");
+	return false;
+}
+
+static unsigned caps_of(const json_t *caps)
+{
+	return (json_object_get(caps, "sampling") ? CAP_SAMPLING : 0) |
+	       (json_object_get(caps, "elicitation") ? CAP_ELICITATION : 0) |
+	       (json_object_get(caps, "roots") ? CAP_ROOTS : 0);
+}
+
+bool modern_peer(const struct inbound *in, const json_t *message, struct peer *peer)
+{
+	const json_t *id = json_object_get(message, "id");
+	const json_t *meta = json_object_get(json_object_get(message, "params"), "_meta");
+	const json_t *revision = json_object_get(meta, META "protocolVersion");
+	const json_t *caps = json_object_get(meta, META "clientCapabilities");
+
+	if (!id && !revision) { /* a notification that only its header calls modern */
+		*peer = (struct peer){ .revision = REVISION_MODERN, .modern = true,
+			.log_level = LOG_NONE };
+		return true;
+	}
+	if (!json_is_string(revision)) {
+		rpc_refuse(in, id, 400, RPC_INVALID_PARAMS, NULL,
+			"params._meta needs the string \"" META "protocolVersion\"");
+		return false;
+	}
+	if (in->http && !check_headers(in, message, revision))
+		return false;
+	if (strcmp(json_string_value(revision), REVISION_MODERN) != 0)
+		return unsupported(in, id, revision);
+	if (id && !json_is_object(caps)) {
+		rpc_refuse(in, id, 400, RPC_INVALID_PARAMS, NULL,
+			"params._meta needs the object \"" META "clientCapabilities\"");
+		return false;
+	}
+	*peer = (struct peer){
+		.revision = REVISION_MODERN,
+		.modern = true,
+		.session = in->transport == FROM_STDIO ? in->session : NULL,
+		.caps = caps_of(caps),
+		.log_level = log_level_find(json_object_get(meta, META "logLevel")),
+	};
+	return true;
+}

@@ -1,0 +1,35 @@
+#ifndef METHOD_H
+#define METHOD_H
+
+/* The methods of MCP, one table for all eras. A handler ends its call, now or later. */
+#include <stddef.h>
+
+struct call;
+struct inbound;
+
+enum method_flags {
+	METHOD_LEGACY = 1 << 0, /* there up to 2025-11-25 */
+	METHOD_MODERN = 1 << 1, /* there since 2026-07-28 */
+	METHOD_BOTH = METHOD_LEGACY | METHOD_MODERN,
+};
+
+struct method {
+	const char *name;
+	unsigned flags;
+	const char *named_by; /* the member of params that the Mcp-Name header repeats, or NULL */
+	void (*run)(const struct inbound *in, struct call *call);
+};
+
+/* NULL where there is none of that name. */
+const struct method *method_find(const char *name);
+
+/* ---- the handlers, by file ---- */
+
+/* catalog.c */
+void method_discover(const struct inbound *in, struct call *call);
+void method_list_tools(const struct inbound *in, struct call *call);
+
+/* tools_call.c */
+void method_call_tool(const struct inbound *in, struct call *call);
+
+#endif

@@ -1,0 +1,92 @@
+/*
+ * Which path leads where, and what is asked of a request before it gets there: Host and Origin
+ * always, the token except where a route is open.
+ */
+#include "routes.h"
+
+#include <string.h>
+
+#include "endpoint.h"
+#include "guard.h"
+#include "http.h"
+#include "pages.h"
+#include "server.h"
+
+typedef void route_fn(struct server *server, struct http_request *request);
+
+struct route {
+	const char *path;
+	enum http_method method;
+	bool open; /* without a token */
+	route_fn *run;
+};
+
+static const struct route routes[] = {
+	{ "/mcp", HTTP_POST, false, endpoint_post },
+	{ "/mcp", HTTP_GET, false, endpoint_get },
+	{ "/mcp", HTTP_DELETE, false, endpoint_delete },
+	{ "/health", HTTP_GET, true, pages_health },
+	{ "/metrics", HTTP_GET, false, pages_metrics },
+};
+
+/* The endpoint has three names, and none of them redirects: some clients do not follow. */
+static const char *canonical(const char *path)
+{
+	return strcmp(path, "/") == 0 || strcmp(path, "/mcp/") == 0 ? "/mcp" : path;
+}
+
+static const struct route *find(const char *path, enum http_method method, bool *path_known)
+{
+	*path_known = false;
+	for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+		if (strcmp(routes[i].path, path) != 0)
+			continue;
+		*path_known = true;
+		if (routes[i].method == method || (method == HTTP_HEAD && routes[i].method == HTTP_GET))
+			return &routes[i];
+	}
+	return NULL;
+}
+
+static bool is_browser(const struct http_request *request)
+{
+	const char *accept = http_header(request, "Accept");
+
+	return http_method(request) == HTTP_GET && accept && strstr(accept, "text/html");
+}
+
+static void not_found(struct http_request *request, bool path_known)
+{
+	if (path_known)
+		http_reply_text(request, 405, "text/plain", "That method is not for this path.\n");
+	else
+		http_reply_text(request, 404, "text/plain",
+			"Nothing is here: the MCP endpoint is /mcp.\n");
+}
+
+void routes_head(struct http_request *request, void *data)
+{
+	struct server *server = data;
+	const char *path = http_path(request);
+	bool known;
+	const struct route *route = find(canonical(path), http_method(request), &known);
+
+	if (route && route->run == pages_health) {
+		route->run(server, request);
+		return;
+	}
+	if (!guard_origin(server->guard, request))
+		return;
+	if (http_method(request) == HTTP_OPTIONS)
+		guard_preflight(server->guard, request);
+	else if (strncmp(path, "/.well-known/", 13) == 0)
+		not_found(request, false);
+	else if (strcmp(path, "/") == 0 && is_browser(request))
+		pages_index(server, request);
+	else if ((route && route->open) || guard_token(server->guard, request)) {
+		if (route)
+			route->run(server, request);
+		else
+			not_found(request, known);
+	}
+}

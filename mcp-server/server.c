@@ -1,0 +1,140 @@
+#include "server.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "catalog.h"
+#include "config.h"
+#include "err.h"
+#include "guard.h"
+#include "http.h"
+#include "log.h"
+#include "loop.h"
+#include "path.h"
+#include "routes.h"
+#include "secret.h"
+#include "session.h"
+#include "sse.h"
+#include "worker.h"
+
+enum { COMMENT_MS = 15 * 1000, IDLE_S = 120, BODY_S = 60, DRAIN_MS = 1500, JOBS_MAX = 4096 };
+
+static int open_roots(struct server *server, struct err *err)
+{
+	const struct config *config = server->config;
+	struct path_roots *roots = path_roots_new();
+
+	server->workspace.roots = roots;
+	if (path_roots_add(roots, config->workspace, 0, err) < 0)
+		return err_wrap(err, "--workspace");
+	for (size_t i = 0; i < config->roots.count; i++) {
+		if (path_roots_add(roots, config->roots.items[i], 0, err) < 0)
+			return err_wrap(err, "--root");
+	}
+	return 0;
+}
+
+/* Streams and commands need descriptors; commands get the old limit back. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int open_http(struct server *server, struct err *err)
+{
+	const struct config *config = server->config;
+	struct http_options options = {
+		.host = config->host,
+		.port = (uint16_t)config->port,
+		.head_max = (size_t)config->header_max,
+		.connections_max = (unsigned)config->connections_max,
+		.idle_s = IDLE_S,
+		.body_s = BODY_S,
+		.head = routes_head,
+		.data = server,
+	};
+
+	if (config->stdio)
+		return 0;
+	server->guard = guard_new(server->secret, config->host, &config->allow_hosts,
+		&config->allow_origins);
+	return http_new(server->workspace.loop, &options, &server->http, err);
+}
+
+int server_open(struct server *server, const struct config *config, struct err *err)
+{
+	struct workspace *workspace = &server->workspace;
+
+	*server = (struct server){ .config = config };
+	raise_descriptor_limit();
+	signal(SIGPIPE, SIG_IGN);
+	if (state_open(&server->state, config->state_dir, config->workspace, err) < 0 ||
+		loop_new(&workspace->loop, err) < 0 || open_roots(server, err) < 0 ||
+		secret_new(config->token, config->token_file, server->state.fd, &server->secret,
+			err) < 0 ||
+		catalog_new(path_root_name(workspace->roots, 0), &server->catalog, err) < 0)
+		return -1;
+	workspace->pool = worker_pool_new(workspace->loop, (size_t)config->workers, JOBS_MAX);
+	workspace->result_max = (size_t)config->result_max;
+	workspace->commands_max = (size_t)config->commands_max;
+	server->sessions = sessions_new(server->secret, server->state.fd,
+		(size_t)config->sessions_max);
+	server->streams = sse_hub_new(workspace->loop, COMMENT_MS, (size_t)config->queue_max);
+	return open_http(server, err);
+}
+
+/* ---- the end ---- */
+
+static void stop_loop(void *data)
+{
+	struct server *server = data;
+
+	loop_stop(server->workspace.loop);
+}
+
+static void on_signal(int signo, void *data)
+{
+	struct server *server = data;
+
+	log_event(LOG_INFO, "stopping", "signal", sigabbrev_np(signo), NULL);
+	if (server->stopping || !server->http) {
+		stop_loop(server);
+		return;
+	}
+	server->stopping = true;
+	struct loop_timer *deadline = loop_timer_new(server->workspace.loop, stop_loop, server);
+	loop_timer_set(deadline, DRAIN_MS);
+	http_drain(server->http, stop_loop, server);
+}
+
+int server_run(struct server *server, struct err *err)
+{
+	struct loop *loop = server->workspace.loop;
+
+	if (loop_signal(loop, SIGTERM, on_signal, server, err) < 0 ||
+		loop_signal(loop, SIGINT, on_signal, server, err) < 0)
+		return -1;
+	return loop_run(loop, err);
+}
+
+void server_close(struct server *server)
+{
+	http_free(server->http);
+	sessions_free(server->sessions);
+	worker_pool_free(server->workspace.pool);
+	sse_hub_free(server->streams);
+	guard_free(server->guard);
+	catalog_free(server->catalog);
+	secret_free(server->secret);
+	path_roots_free(server->workspace.roots);
+	loop_free(server->workspace.loop);
+	state_close(&server->state);
+}

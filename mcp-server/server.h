@@ -1,0 +1,47 @@
+#ifndef SERVER_H
+#define SERVER_H
+
+/* What the parts of the server share: made once by main, then handed around. Loop thread. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "state.h"
+#include "workspace.h"
+
+struct call;
+struct catalog;
+struct config;
+struct err;
+struct guard;
+struct http;
+struct secret;
+struct sessions;
+struct sse_hub;
+
+struct server {
+	const struct config *config;
+	struct state state;
+	struct workspace workspace; /* the loop and the workers are in here, too */
+	struct secret *secret;
+	struct guard *guard;
+	struct sessions *sessions;
+	struct sse_hub *streams;
+	struct catalog *catalog;
+	struct http *http; /* NULL with --stdio */
+
+	size_t calls; /* being served */
+	uint64_t tool_calls;
+	int64_t last_activity_ms; /* of the real-time clock */
+	bool stopping;
+};
+
+/* Opens everything that the configuration names; listens where HTTP is spoken. */
+int server_open(struct server *server, const struct config *config, struct err *err);
+
+/* Serves until SIGTERM or SIGINT; a second one ends it at once. */
+int server_run(struct server *server, struct err *err);
+
+void server_close(struct server *server);
+
+#endif
