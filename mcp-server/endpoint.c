@@ -174,13 +174,6 @@ static void read_accept(struct post *post)
 			     accepts(accept, "text/*");
 }
 
-static bool is_json(const char *type)
-{
-	size_t len = type ? strcspn(type, "; \t") : 0;
-
-	return len == strlen("application/json") && strncasecmp(type, "application/json", len) == 0;
-}
-
 static bool batches_allowed(struct post *post)
 {
 	const char *id = http_header(post->request, "Mcp-Session-Id");
@@ -269,11 +262,6 @@ static void on_body_gone(struct http_request *request, void *data)
 
 void endpoint_post(struct server *server, struct http_request *request)
 {
-	if (!is_json(http_header(request, "Content-Type"))) {
-		http_reply_text(request, 415, "text/plain",
-			"Send the message with Content-Type: application/json.\n");
-		return;
-	}
 	struct post *post = alloc_zero(sizeof *post);
 	*post = (struct post){ .sink.ops = &post_ops, .server = server, .request = request };
 	read_accept(post);

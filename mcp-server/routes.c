@@ -7,26 +7,34 @@
 #include <string.h>
 
 #include "endpoint.h"
+#include "eras/sse_era.h"
 #include "guard.h"
 #include "http.h"
 #include "pages.h"
 #include "server.h"
+
+enum route_flags {
+	ROUTE_OPEN = 1 << 0, /* needs no token */
+	ROUTE_JSON = 1 << 1, /* the body is JSON: no HTML form can send that */
+};
 
 typedef void route_fn(struct server *server, struct http_request *request);
 
 struct route {
 	const char *path;
 	enum http_method method;
-	bool open; /* without a token */
+	unsigned flags;
 	route_fn *run;
 };
 
 static const struct route routes[] = {
-	{ "/mcp", HTTP_POST, false, endpoint_post },
-	{ "/mcp", HTTP_GET, false, endpoint_get },
-	{ "/mcp", HTTP_DELETE, false, endpoint_delete },
-	{ "/health", HTTP_GET, true, pages_health },
-	{ "/metrics", HTTP_GET, false, pages_metrics },
+	{ "/mcp", HTTP_POST, ROUTE_JSON, endpoint_post },
+	{ "/mcp", HTTP_GET, 0, endpoint_get },
+	{ "/mcp", HTTP_DELETE, 0, endpoint_delete },
+	{ "/sse", HTTP_GET, 0, sse_era_get },
+	{ "/messages", HTTP_POST, ROUTE_JSON, sse_era_post },
+	{ "/health", HTTP_GET, ROUTE_OPEN, pages_health },
+	{ "/metrics", HTTP_GET, 0, pages_metrics },
 };
 
 /* The endpoint has three names, and none of them redirects: some clients do not follow. */
@@ -64,6 +72,22 @@ static void not_found(struct http_request *request, bool path_known)
 			"Nothing is here: the MCP endpoint is /mcp.\n");
 }
 
+static bool is_json(const char *type)
+{
+	size_t len = type ? strcspn(type, "; \t") : 0;
+
+	return len == strlen("application/json") && strncasecmp(type, "application/json", len) == 0;
+}
+
+static void run(const struct route *route, struct server *server, struct http_request *request)
+{
+	if (route->flags & ROUTE_JSON && !is_json(http_header(request, "Content-Type")))
+		http_reply_text(request, 415, "text/plain",
+			"Send the message with Content-Type: application/json.\n");
+	else
+		route->run(server, request);
+}
+
 void routes_head(struct http_request *request, void *data)
 {
 	struct server *server = data;
@@ -71,10 +95,6 @@ void routes_head(struct http_request *request, void *data)
 	bool known;
 	const struct route *route = find(canonical(path), http_method(request), &known);
 
-	if (route && route->run == pages_health) {
-		route->run(server, request);
-		return;
-	}
 	if (!guard_origin(server->guard, request))
 		return;
 	if (http_method(request) == HTTP_OPTIONS)
@@ -83,9 +103,9 @@ void routes_head(struct http_request *request, void *data)
 		not_found(request, false);
 	else if (strcmp(path, "/") == 0 && is_browser(request))
 		pages_index(server, request);
-	else if ((route && route->open) || guard_token(server->guard, request)) {
+	else if ((route && route->flags & ROUTE_OPEN) || guard_token(server->guard, request)) {
 		if (route)
-			route->run(server, request);
+			run(route, server, request);
 		else
 			not_found(request, known);
 	}

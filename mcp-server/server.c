@@ -18,6 +18,7 @@
 #include "secret.h"
 #include "session.h"
 #include "sse.h"
+#include "stdio_transport.h"
 #include "worker.h"
 
 enum { COMMENT_MS = 15 * 1000, IDLE_S = 120, BODY_S = 60, DRAIN_MS = 1500, JOBS_MAX = 4096 };
@@ -63,7 +64,7 @@ static int open_http(struct server *server, struct err *err)
 	};
 
 	if (config->stdio)
-		return 0;
+		return stdio_open(server, &server->stdio, err);
 	server->guard = guard_new(server->secret, config->host, &config->allow_hosts,
 		&config->allow_origins);
 	return http_new(server->workspace.loop, &options, &server->http, err);
@@ -128,6 +129,7 @@ int server_run(struct server *server, struct err *err)
 void server_close(struct server *server)
 {
 	http_free(server->http);
+	stdio_close(server->stdio);
 	sessions_free(server->sessions);
 	worker_pool_free(server->workspace.pool);
 	sse_hub_free(server->streams);

@@ -14,6 +14,8 @@ struct catalog;
 struct config;
 struct err;
 struct guard;
+struct link;
+struct stdio;
 struct http;
 struct secret;
 struct sessions;
@@ -28,7 +30,9 @@ struct server {
 	struct sessions *sessions;
 	struct sse_hub *streams;
 	struct catalog *catalog;
-	struct http *http; /* NULL with --stdio */
+	struct http *http;   /* NULL with --stdio */
+	struct stdio *stdio; /* NULL without */
+	struct link *links;  /* eras/sse_era.c: open HTTP+SSE connections */
 
 	size_t calls; /* being served */
 	uint64_t tool_calls;
