@@ -1,0 +1,49 @@
+"""A server for each test; after the test it must end well and leave no process behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from daemon import Daemon, adopt_orphans, expect_no_children
+from wire import ERAS, MODERN, Mcp
+
+Launch = Callable[..., Daemon]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _orphans_are_seen() -> None:
+    adopt_orphans()
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Launch]:
+    """Starts servers: launch("--option", "value", …, with_token=False)."""
+    with ExitStack() as ends:
+        ends.callback(expect_no_children)
+
+        def start(*options: str, **fields: object) -> Daemon:
+            directory = tmp_path / f"server{len(list(tmp_path.iterdir()))}"
+            daemon = Daemon(directory, list(options), **fields)
+            ends.callback(daemon.stop)
+            return daemon.start()
+
+        yield start
+
+
+@pytest.fixture
+def server(launch: Launch) -> Daemon:
+    return launch()
+
+
+@pytest.fixture(params=ERAS)
+def mcp(server: Daemon, request: pytest.FixtureRequest) -> Mcp:
+    """A client of each era in turn."""
+    return Mcp(server, request.param)
+
+
+@pytest.fixture
+def modern(server: Daemon) -> Mcp:
+    return Mcp(server, MODERN)

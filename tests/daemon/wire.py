@@ -1,0 +1,141 @@
+"""As little of MCP's client side as the tests need: raw requests in each era."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from daemon import Daemon
+
+MODERN = "2026-07-28"
+LEGACY = ("2025-11-25", "2025-06-18", "2025-03-26")
+ERAS = (MODERN, *LEGACY)
+
+META = "io.modelcontextprotocol/"
+ACCEPT = "application/json, text/event-stream"
+TIMEOUT = 30
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def messages(self) -> list[Json]:
+        """The JSON-RPC messages, whether they came as JSON or as events."""
+        if self.headers.get_content_type() != "text/event-stream":
+            return [self.json]
+        blocks = self.body.decode().split("\n\n")
+        data = ["".join(l[6:] for l in b.split("\n") if l.startswith("data: ")) for b in blocks]
+        return [json.loads(d) for d in data if d]
+
+    @property
+    def result(self) -> Json:
+        last = self.messages[-1]
+        assert "result" in last, last
+        return last["result"]
+
+    @property
+    def error(self) -> Json:
+        last = self.messages[-1]
+        assert "error" in last, last
+        return last["error"]
+
+
+def exchange(
+    daemon: Daemon,
+    method: str = "POST",
+    path: str = "/mcp",
+    body: bytes | str | None = None,
+    headers: dict[str, str] | None = None,
+) -> Reply:
+    """One HTTP request on a connection of its own, with the token unless told otherwise."""
+    connection = http.client.HTTPConnection(daemon.host, timeout=TIMEOUT)
+    try:
+        every = {"Authorization": f"Bearer {daemon.token}"} if daemon.token else {}
+        every |= headers or {}
+        connection.request(method, path, body, {k: v for k, v in every.items() if v is not None})
+        response = connection.getresponse()
+        return Reply(response.status, response.headers, response.read())
+    finally:
+        connection.close()
+
+
+class Mcp:
+    """A client of one era; initialises where the era has sessions."""
+
+    def __init__(self, daemon: Daemon, version: str = MODERN, capabilities: Json | None = None):
+        self.daemon = daemon
+        self.version = version
+        self.capabilities = capabilities or {}
+        self.session: str | None = None
+        self.ids = itertools.count(1)
+        if not self.modern:
+            self.initialize()
+
+    @property
+    def modern(self) -> bool:
+        return self.version == MODERN
+
+    def initialize(self) -> None:
+        params = {
+            "protocolVersion": self.version,
+            "capabilities": self.capabilities,
+            "clientInfo": {"name": "tests", "version": "1"},
+        }
+        reply = self.request("initialize", params)
+        assert reply.result["protocolVersion"] == self.version
+        self.session = reply.headers["Mcp-Session-Id"]
+        assert self.post({"jsonrpc": "2.0", "method": "notifications/initialized"}).status == 202
+
+    def headers(self, message: Json) -> dict[str, str]:
+        headers = {"Content-Type": "application/json", "Accept": ACCEPT}
+        if self.session:
+            headers["Mcp-Session-Id"] = self.session
+        if self.modern:
+            params = message.get("params", {})
+            headers["Mcp-Method"] = message["method"]
+            if name := params.get("name") or params.get("uri"):
+                headers["Mcp-Name"] = name
+        if message.get("method") != "initialize":
+            headers["MCP-Protocol-Version"] = self.version
+        return headers
+
+    def message(self, method: str, params: Json | None = None, **members: Any) -> Json:
+        params = dict(params or {})
+        if self.modern:
+            meta = {
+                META + "protocolVersion": self.version,
+                META + "clientCapabilities": self.capabilities,
+                META + "clientInfo": {"name": "tests", "version": "1"},
+            }
+            params["_meta"] = meta | params.get("_meta", {})
+        return {"jsonrpc": "2.0", "method": method, "params": params, **members}
+
+    def post(self, message: Json, headers: dict[str, str] | None = None) -> Reply:
+        every = self.headers(message) | (headers or {})
+        return exchange(self.daemon, body=json.dumps(message), headers=every)
+
+    def request(self, method: str, params: Json | None = None, **headers: str) -> Reply:
+        return self.post(self.message(method, params, id=next(self.ids)), headers)
+
+    def call(self, tool: str, **arguments: Any) -> Json:
+        return self.request("tools/call", {"name": tool, "arguments": arguments}).result
+
+    def text(self, tool: str, **arguments: Any) -> str:
+        """The text of a call that went well."""
+        result = self.call(tool, **arguments)
+        text = "".join(c["text"] for c in result["content"] if c["type"] == "text")
+        assert not result.get("isError"), text
+        return text
