@@ -113,7 +113,7 @@ class Daemon:
         """Ends the server as a crash would."""
         if self.process:
             self.process.kill()
-            self.process.wait()
+            self.process.communicate()
             self.process = None
 
     def stop(self) -> None:
