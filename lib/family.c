@@ -1,0 +1,225 @@
+#include "family.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "cleanup.h"
+
+/*
+ * The mark is the limit RLIMIT_LOCKS. The kernel has not enforced it since Linux 2.4.25, but
+ * every fork and exec hands it on, prlimit(2) reads it from outside, and an unprivileged
+ * process cannot raise it again.
+ */
+static const int mark_resource = RLIMIT_LOCKS;
+
+enum { ROUNDS_MAX = 100, STAT_MAX = 1024, LIMITS_MAX = 4096 };
+
+void family_mark(uint64_t mark)
+{
+	struct rlimit limit = { mark, mark };
+
+	setrlimit(mark_resource, &limit);
+}
+
+struct member {
+	pid_t pid, parent;
+	uint64_t born; /* in clock ticks: tells it from a later process of the same pid */
+	bool ours, signalled;
+};
+
+struct members {
+	struct member *all; /* by pid */
+	size_t len, cap;
+};
+
+/* ---- looking at one process ---- */
+
+/* The first `len` - 1 bytes of /proc/PID/NAME. */
+static bool read_proc(pid_t pid, const char *name, char *text, size_t len)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, len - 1);
+	text[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+/* False where it is gone or a zombie. */
+static bool look(pid_t pid, struct member *member)
+{
+	char text[STAT_MAX], state;
+	int parent;
+	unsigned long long born;
+
+	if (!read_proc(pid, "stat", text, sizeof text))
+		return false;
+	const char *rest = strrchr(text, ')'); /* the name before it may hold anything */
+	if (!rest || sscanf(rest,
+			     ") %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d "
+			     "%*d %*d %*d %*d %llu",
+			     &state, &parent, &born) != 3)
+		return false;
+	*member = (struct member){ .pid = pid, .parent = parent, .born = born };
+	return state != 'Z' && state != 'X';
+}
+
+/* For a set-user-ID program, whose limits prlimit() does not show to us. */
+static uint64_t mark_from_file(pid_t pid)
+{
+	static const char line[] = "Max file locks";
+	char text[LIMITS_MAX];
+
+	if (kill(pid, 0) < 0 || !read_proc(pid, "limits", text, sizeof text))
+		return 0;
+	const char *found = strstr(text, line);
+	return found ? strtoull(found + sizeof line - 1, NULL, 10) : 0;
+}
+
+static uint64_t mark_of(pid_t pid)
+{
+	struct rlimit limit;
+
+	if (prlimit(pid, mark_resource, NULL, &limit) == 0)
+		return limit.rlim_cur;
+	return errno == EPERM ? mark_from_file(pid) : 0;
+}
+
+static int compare_marks(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* ---- looking at all ---- */
+
+static int compare_pids(const void *a, const void *b)
+{
+	const struct member *x = a, *y = b;
+
+	return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+static struct member *find(const struct members *members, pid_t pid)
+{
+	struct member key = { .pid = pid };
+
+	return members->len == 0 ? NULL
+				 : bsearch(&key, members->all, members->len, sizeof *members->all,
+					   compare_pids);
+}
+
+static void add(struct members *members, const struct member *member)
+{
+	if (members->len == members->cap) {
+		members->cap = members->cap ? members->cap * 2 : 256;
+		members->all = alloc_grow(members->all, members->cap * sizeof *members->all);
+	}
+	members->all[members->len++] = *member;
+}
+
+/* A family within the family has marks of its own, but its founder's parent is one of ours. */
+static void include_descendants(struct members *members)
+{
+	bool more = true;
+
+	while (more) {
+		more = false;
+		for (size_t i = 0; i < members->len; i++) {
+			struct member *member = &members->all[i];
+			const struct member *parent =
+				member->ours ? NULL : find(members, member->parent);
+			if (parent && parent->ours)
+				member->ours = more = true;
+		}
+	}
+}
+
+static void find_all(struct members *members, const uint64_t *marks, size_t len)
+{
+	AUTO_CLOSEDIR DIR *dir = opendir("/proc");
+	const struct dirent *entry;
+	pid_t self = getpid();
+
+	while (dir && (entry = readdir(dir))) {
+		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+		struct member member;
+		if (pid <= 0 || pid == self || !look(pid, &member))
+			continue;
+		uint64_t mark = mark_of(pid);
+		member.ours = bsearch(&mark, marks, len, sizeof mark, compare_marks) != NULL;
+		add(members, &member);
+	}
+	if (members->len > 0)
+		qsort(members->all, members->len, sizeof *members->all, compare_pids);
+	include_descendants(members);
+}
+
+/* The pidfd pins the process, then it is checked that it is the one that was looked at. */
+static void signal_one(const struct member *member, int signo)
+{
+	struct member now;
+	AUTO_CLOSE int fd = pidfd_open(member->pid, 0);
+
+	if (fd >= 0 && look(member->pid, &now) && now.born == member->born)
+		pidfd_send_signal(fd, signo, NULL, 0);
+}
+
+/* One round. Those that `before` had signalled are left alone; afterwards it is what is now. */
+static size_t signal_new(const uint64_t *marks, size_t len, int signo, struct members *before)
+{
+	struct members now = { 0 };
+	size_t found = 0;
+
+	find_all(&now, marks, len);
+	for (size_t i = 0; i < now.len; i++) {
+		struct member *member = &now.all[i];
+		if (!member->ours)
+			continue;
+		const struct member *old = before ? find(before, member->pid) : NULL;
+		member->signalled = true;
+		if (old && old->signalled && old->born == member->born)
+			continue;
+		found++;
+		if (signo != 0)
+			signal_one(member, signo);
+	}
+	if (before) {
+		free(before->all);
+		*before = now;
+	} else {
+		free(now.all);
+	}
+	return found;
+}
+
+size_t family_signal(const uint64_t *marks, size_t len, int signo)
+{
+	return signal_new(marks, len, signo, NULL);
+}
+
+void family_kill(const uint64_t *marks, size_t len)
+{
+	struct members stopped = { 0 };
+	int rounds = 0;
+
+	do {
+		while (signal_new(marks, len, SIGSTOP, &stopped) > 0 && ++rounds < ROUNDS_MAX)
+			;
+		for (size_t i = 0; i < stopped.len; i++)
+			if (stopped.all[i].ours)
+				signal_one(&stopped.all[i], SIGKILL);
+	} while (signal_new(marks, len, SIGSTOP, &stopped) > 0 && ++rounds < ROUNDS_MAX);
+	free(stopped.all);
+}
