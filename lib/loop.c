@@ -381,5 +381,6 @@ int loop_run(struct loop *loop, struct err *err)
 		run_due_timers(loop);
 		drop_freed(loop);
 	}
+	atomic_store(&loop->stopping, false);
 	return 0;
 }

@@ -20,7 +20,7 @@ typedef void loop_fn(void *data);
 int loop_new(struct loop **out, struct err *err);
 void loop_free(struct loop *loop);
 
-/* Runs until loop_stop(); returns 0, or -1 where waiting itself failed. */
+/* Runs until loop_stop(), and can be run again; 0, or -1 where waiting itself failed. */
 int loop_run(struct loop *loop, struct err *err);
 void loop_stop(struct loop *loop);
 
