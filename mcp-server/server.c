@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "catalog.h"
+#include "commands.h"
 #include "config.h"
 #include "err.h"
 #include "guard.h"
@@ -38,15 +39,34 @@ static int open_roots(struct server *server, struct err *err)
 	return 0;
 }
 
-/* Streams and commands need descriptors; commands get the old limit back. */
-static void raise_descriptor_limit(void)
+/* Streams and commands need descriptors; commands get the old limit back, which is returned. */
+static uint64_t raise_descriptor_limit(void)
 {
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
+		return 0;
+	rlim_t old = limit.rlim_cur;
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
+	return old;
+}
+
+/* What commands wrote can be read like any file. */
+static int open_commands(struct server *server, uint64_t nofile, struct err *err)
+{
+	struct workspace *workspace = &server->workspace;
+	struct commands_options options = {
+		.state_fd = server->state.fd,
+		.state_dir = server->state.path,
+		.running_max = (size_t)server->config->commands_max,
+		.nofile = nofile,
+	};
+
+	if (commands_open(workspace->loop, &options, &workspace->commands, err) < 0)
+		return -1;
+	return path_roots_add(workspace->roots, commands_dir(workspace->commands),
+		PATH_ROOT_READ_ONLY, err);
 }
 
 static int open_http(struct server *server, struct err *err)
@@ -75,10 +95,11 @@ int server_open(struct server *server, const struct config *config, struct err *
 	struct workspace *workspace = &server->workspace;
 
 	*server = (struct server){ .config = config };
-	raise_descriptor_limit();
+	uint64_t nofile = raise_descriptor_limit();
 	signal(SIGPIPE, SIG_IGN);
 	if (state_open(&server->state, config->state_dir, config->workspace, err) < 0 ||
 		loop_new(&workspace->loop, err) < 0 || open_roots(server, err) < 0 ||
+		open_commands(server, nofile, err) < 0 ||
 		secret_new(config->token, config->token_file, server->state.fd, &server->secret,
 			err) < 0 ||
 		catalog_new(path_root_name(workspace->roots, 0), &server->catalog, err) < 0)
@@ -132,6 +153,7 @@ void server_close(struct server *server)
 	stdio_close(server->stdio);
 	sessions_free(server->sessions);
 	worker_pool_free(server->workspace.pool);
+	commands_close(server->workspace.commands);
 	sse_hub_free(server->streams);
 	guard_free(server->guard);
 	catalog_free(server->catalog);
