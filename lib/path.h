@@ -78,4 +78,9 @@ int path_open_parent(const struct path_roots *roots, const char *path, size_t le
 int path_open_target(const struct path_roots *roots, const char *path, size_t len,
 	bool make_parents, int *dirfd, char *name, struct err *err);
 
+enum { PATH_SHOWN = 104 };
+
+/* A path as a message shows it, in `out`: of a long one the end. */
+const char *path_shown(char out[PATH_SHOWN], const char *path, size_t len);
+
 #endif

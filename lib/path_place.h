@@ -27,11 +27,6 @@ struct path_place {
 int path_locate(const struct path_roots *roots, const char *path, size_t len, bool writes,
 	struct path_place *out, struct err *err);
 
-enum { PATH_SHOWN = 104 };
-
-/* A path as a message shows it: of a long one the end. */
-const char *path_shown(char out[PATH_SHOWN], const char *path, size_t len);
-
 /* openat2(2) beneath a directory, with RESOLVE_* flags more: a descriptor, or -1 and errno. */
 int path_openat2(int dirfd, const char *rest, int flags, mode_t mode, uint64_t resolve);
 
