@@ -89,7 +89,7 @@ static inline size_t character_at(const unsigned char *s, size_t len)
 	if (lead < 0x80)
 		return 1;
 	if (lead > 0xE0 && lead < 0xED && len > 2) /* most of the world's writing */
-		return is_continuation(s[1]) & is_continuation(s[2]) ? 3 : 0;
+		return ((int)is_continuation(s[1]) & (int)is_continuation(s[2])) ? 3 : 0;
 	if (lead < 0xC2 || lead > 0xF4)
 		return 0;
 	if (len > 1 && !is_second(lead, s[1]))
