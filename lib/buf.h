@@ -15,7 +15,9 @@ struct buf {
 	bool over; /* something did not fit */
 };
 
+/* A variable of its own: AUTO_BUF struct buf text = BUF_INIT(1024); */
 #define AUTO_BUF __attribute__((cleanup(buf_release)))
+#define BUF_INIT(limit) { .max = (limit) }
 
 /* An empty buffer that takes `max` bytes; allocates nothing. */
 void buf_init(struct buf *buf, size_t max);

@@ -260,9 +260,8 @@ void http_reply_text(struct http_request *request, unsigned status, const char *
 
 void http_reply_too_large(struct http_request *request)
 {
-	AUTO_BUF struct buf text;
+	AUTO_BUF struct buf text = BUF_INIT(256);
 
-	buf_init(&text, 256);
 	buf_addf(&text, "The body is larger than the %zu bytes allowed here.\n", request->body.max);
 	request->discarding = true;
 	buf_release(&request->body);

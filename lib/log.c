@@ -67,12 +67,11 @@ static void add_pair(struct buf *line, const char *key, const char *value)
 
 void log_event(enum log_level level, const char *event, ...)
 {
-	AUTO_BUF struct buf line;
+	AUTO_BUF struct buf line = BUF_INIT(LINE_MAX_BYTES);
 	va_list args;
 
 	if (level < lowest)
 		return;
-	buf_init(&line, LINE_MAX_BYTES);
 	buf_add_text(&line, as_json ? "{\"time\":\"" : "");
 	add_time(&line);
 	buf_addf(&line, as_json ? "\",\"level\":\"%s\",\"event\":\"%s\"" : " %-7s %s",

@@ -78,9 +78,8 @@ bool ask(struct call *call, const char *key, const char *method, json_t *params)
 static void seal(const struct call *call, const char *when, const char *state, size_t len,
 	unsigned char mac[KEY_BYTES])
 {
-	AUTO_BUF struct buf sealed;
+	AUTO_BUF struct buf sealed = BUF_INIT(STATE_MAX_BYTES + call->result.out.max);
 
-	buf_init(&sealed, STATE_MAX_BYTES + call->result.out.max);
 	buf_add(&sealed, when, TIME_BYTES);
 	buf_add_json(&sealed, json_object_get(call->params, "name"));
 	const json_t *args = json_object_get(call->params, "arguments");
@@ -93,15 +92,14 @@ static void seal(const struct call *call, const char *when, const char *state, s
 
 static json_t *seal_state(const struct call *call)
 {
-	AUTO_BUF struct buf raw, text, state;
+	AUTO_BUF struct buf raw = BUF_INIT(STATE_MAX_BYTES + SEAL_BYTES + TIME_BYTES);
+	AUTO_BUF struct buf text = BUF_INIT(2 * STATE_MAX_BYTES);
+	AUTO_BUF struct buf state = BUF_INIT(STATE_MAX_BYTES);
 	unsigned char mac[KEY_BYTES];
 	uint32_t until = (uint32_t)time(NULL) + STATE_SECONDS;
 	char when[TIME_BYTES] = { (char)(until >> 24), (char)(until >> 16), (char)(until >> 8),
 		(char)until };
 
-	buf_init(&state, STATE_MAX_BYTES);
-	buf_init(&raw, STATE_MAX_BYTES + SEAL_BYTES + TIME_BYTES);
-	buf_init(&text, 2 * STATE_MAX_BYTES);
 	buf_add_json(&state, call->state_out);
 	seal(call, when, state.data, state.len, mac);
 	buf_add(&raw, mac, SEAL_BYTES);
@@ -114,22 +112,21 @@ static json_t *seal_state(const struct call *call)
 /* The state in a sealed text; NULL where it is forged, belongs to another call or is too old. */
 static json_t *open_state(const struct call *call, const char *text, size_t len)
 {
-	AUTO_BUF struct buf raw;
+	enum { HEAD = SEAL_BYTES + TIME_BYTES };
+	AUTO_BUF struct buf raw = BUF_INIT(STATE_MAX_BYTES + HEAD);
 	unsigned char mac[KEY_BYTES], difference = 0;
-	size_t head = SEAL_BYTES + TIME_BYTES;
 
-	buf_init(&raw, STATE_MAX_BYTES + head);
-	if (base64url_decode(&raw, text, len) < 0 || raw.len <= head)
+	if (base64url_decode(&raw, text, len) < 0 || raw.len <= HEAD)
 		return NULL;
 	const unsigned char *when = (const unsigned char *)raw.data + SEAL_BYTES;
 	uint32_t until = (uint32_t)when[0] << 24 | (uint32_t)when[1] << 16 |
 			 (uint32_t)when[2] << 8 | when[3];
-	seal(call, raw.data + SEAL_BYTES, raw.data + head, raw.len - head, mac);
+	seal(call, raw.data + SEAL_BYTES, raw.data + HEAD, raw.len - HEAD, mac);
 	for (int i = 0; i < SEAL_BYTES; i++)
 		difference |= mac[i] ^ (unsigned char)raw.data[i];
 	if (difference || until < (uint32_t)time(NULL))
 		return NULL;
-	return json_loadb(raw.data + head, raw.len - head, JSON_DECODE_ANY, NULL);
+	return json_loadb(raw.data + HEAD, raw.len - HEAD, JSON_DECODE_ANY, NULL);
 }
 
 bool ask_take_answers(struct call *call)
@@ -181,14 +178,13 @@ static void send_legacy(struct call *call)
 		return;
 	}
 	json_object_foreach(call->asked, key, request) {
-		AUTO_BUF struct buf out;
+		AUTO_BUF struct buf out = BUF_INIT(STATE_MAX_BYTES);
 		char id[32];
 		snprintf(id, sizeof id, "ask-%lu", ++asked);
 		json_object_set_new(request, "id", json_string(id));
 		json_auto_t *message = json_pack("{s:s, s:s, s:O, s:O}", "jsonrpc", "2.0", "id", id,
 			"method", json_object_get(request, "method"), "params",
 			json_object_get(request, "params"));
-		buf_init(&out, STATE_MAX_BYTES);
 		if (buf_add_json(&out, message))
 			call->sink->ops->notify(call->sink, out.data, out.len);
 	}

@@ -286,7 +286,6 @@ void call_on_cancel(struct call *call, call_cancel_fn *fn, void *data)
 
 static void notification(struct buf *out, const char *method, json_t *params)
 {
-	buf_init(out, MESSAGE_MAX_BYTES);
 	buf_addf(out, "{\"jsonrpc\":\"2.0\",\"method\":\"%s\",\"params\":", method);
 	buf_add_json(out, params);
 	buf_add_char(out, '}');
@@ -295,7 +294,7 @@ static void notification(struct buf *out, const char *method, json_t *params)
 
 void call_notify(struct call *call, const char *method, json_t *params)
 {
-	AUTO_BUF struct buf out;
+	AUTO_BUF struct buf out = BUF_INIT(MESSAGE_MAX_BYTES);
 
 	notification(&out, method, params);
 	if (call->sink && !out.over && !call_cancelled(call))
@@ -343,6 +342,7 @@ void call_progress(struct call *call, double done, double total, const char *mes
 		json_object_set_new(params, "message", json_string(message));
 	struct progress *progress = alloc_zero(sizeof *progress);
 	progress->call = call;
+	buf_init(&progress->message, MESSAGE_MAX_BYTES);
 	notification(&progress->message, "notifications/progress", params);
 	if (call->may_block)
 		loop_post(loop, send_progress, progress);

@@ -221,7 +221,7 @@ int session_open(struct sessions *sessions, const char *revision, unsigned caps,
 	struct session **out, struct err *err)
 {
 	unsigned char raw[ID_BYTES];
-	AUTO_BUF struct buf id;
+	AUTO_BUF struct buf id = BUF_INIT(SESSION_ID_CHARS);
 	uint32_t now = now_s();
 
 	raw[0] = (unsigned char)revision_index(revision);
@@ -231,7 +231,6 @@ int session_open(struct sessions *sessions, const char *revision, unsigned caps,
 	if (getrandom(raw + 6, CLAIM_BYTES - 6, 0) != CLAIM_BYTES - 6)
 		return err_sys(err, "get random bytes");
 	seal(sessions, raw);
-	buf_init(&id, SESSION_ID_CHARS);
 	base64url_add(&id, raw, sizeof raw);
 	struct session *session = remember(sessions, raw, id.data);
 	if (!session)
@@ -264,9 +263,8 @@ static struct session *find_cached(struct sessions *sessions, const unsigned cha
 
 struct session *session_find(struct sessions *sessions, const char *id)
 {
-	AUTO_BUF struct buf raw;
+	AUTO_BUF struct buf raw = BUF_INIT(ID_BYTES);
 
-	buf_init(&raw, ID_BYTES);
 	if (strlen(id) != SESSION_ID_CHARS || base64url_decode(&raw, id, SESSION_ID_CHARS) < 0)
 		return NULL;
 	const unsigned char *bytes = (const unsigned char *)raw.data;

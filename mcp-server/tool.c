@@ -89,9 +89,8 @@ static const struct param *find_param(const struct tool *tool, const char *name)
 
 static int unknown_param(const struct tool *tool, const char *name, struct err *err)
 {
-	AUTO_BUF struct buf known;
+	AUTO_BUF struct buf known = BUF_INIT(sizeof err->msg);
 
-	buf_init(&known, sizeof err->msg);
 	for (const struct param *param = tool->params; param && param->name; param++)
 		buf_addf(&known, "%s%s", known.len ? ", " : "", param->name);
 	return err_set(err, ERR_INVALID, "%s has no argument '%.40s': it takes %s", tool->name,
@@ -127,11 +126,10 @@ static int check_integer(const struct param *param, const json_t *value, struct 
 
 static int check_string(const struct param *param, const json_t *value, struct err *err)
 {
-	AUTO_BUF struct buf known;
+	AUTO_BUF struct buf known = BUF_INIT(sizeof err->msg);
 
 	if (!json_is_string(value))
 		return err_set(err, ERR_INVALID, "'%s' has to be a string", param->name);
-	buf_init(&known, sizeof err->msg);
 	for (size_t i = 0; param->choices && param->choices[i]; i++) {
 		if (strcmp(param->choices[i], json_string_value(value)) == 0)
 			return 0;

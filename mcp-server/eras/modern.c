@@ -66,10 +66,9 @@ static bool same_value(const struct buf *header, const json_t *value)
 static bool check_header(const struct inbound *in, const json_t *id, const char *header,
 	const json_t *value)
 {
-	AUTO_BUF struct buf decoded;
+	AUTO_BUF struct buf decoded = BUF_INIT(HEADER_VALUE_MAX);
 	const char *given = http_header(in->http, header);
 
-	buf_init(&decoded, HEADER_VALUE_MAX);
 	if (!given)
 		return mismatch(in, id, header, "is missing");
 	if (http_header_count(in->http, header) != 1)

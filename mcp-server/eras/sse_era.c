@@ -52,11 +52,10 @@ static void on_closed(struct sse *sse, void *data)
 static bool name_link(struct link *link)
 {
 	unsigned char random[NAME_BYTES];
-	AUTO_BUF struct buf name;
+	AUTO_BUF struct buf name = BUF_INIT(NAME_CHARS);
 
 	if (getrandom(random, sizeof random, 0) != sizeof random)
 		return false;
-	buf_init(&name, NAME_CHARS);
 	base64url_add(&name, random, sizeof random);
 	memcpy(link->name, name.data, NAME_CHARS);
 	return true;
@@ -149,8 +148,7 @@ static void on_body(struct http_request *request, void *data)
 	}
 	json_t *message = rpc_parse(server->config, body, len, &err);
 	if (!message) {
-		AUTO_BUF struct buf text;
-		buf_init(&text, sizeof err.msg + 1);
+		AUTO_BUF struct buf text = BUF_INIT(sizeof err.msg + 1);
 		buf_addf(&text, "%s\n", err.msg);
 		http_reply(request, 400, "text/plain", &text);
 		return;
