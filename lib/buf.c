@@ -82,6 +82,20 @@ int buf_add_char(struct buf *buf, char c)
 	return buf_add(buf, &c, 1);
 }
 
+int buf_add_int(struct buf *buf, int64_t number)
+{
+	char digits[24], *p = digits + sizeof digits;
+	uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
+
+	do {
+		*--p = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest > 0);
+	if (number < 0)
+		*--p = '-';
+	return buf_add(buf, p, (size_t)(digits + sizeof digits - p));
+}
+
 int buf_addf(struct buf *buf, const char *fmt, ...)
 {
 	va_list args, again;

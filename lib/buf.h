@@ -8,6 +8,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct buf {
 	char *data; /* NUL-terminated where not NULL; the NUL is not counted */
@@ -41,6 +42,7 @@ void buf_commit(struct buf *buf, size_t n);
 int buf_add(struct buf *buf, const void *bytes, size_t len);
 int buf_add_text(struct buf *buf, const char *text);
 int buf_add_char(struct buf *buf, char c);
+int buf_add_int(struct buf *buf, int64_t number); /* decimal */
 int buf_addf(struct buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Drops `n` bytes from the front. */

@@ -162,25 +162,51 @@ static void request_free(struct http_request *request)
 		http->idle(http->idle_data);
 }
 
-/* RFC 9112, section 6.3: two lengths, or a length beside chunks, are how requests are smuggled. */
-static bool ambiguous_length(const struct http_request *request)
-{
-	size_t lengths = http_header_count(request, "Content-Length");
-	size_t codings = http_header_count(request, "Transfer-Encoding");
+/* Headers of which two are none: whoever looks at the first, and whoever looks at the last,
+ * would serve different requests (RFC 9110, section 5.3; RFC 9112, section 6.3). */
+static const char *const singular[] = { "Content-Length", "Transfer-Encoding", "Host",
+	"Authorization", "Origin", "Content-Type" };
 
-	if (lengths + codings > 1)
-		return true;
-	const char *coding = codings ? http_header(request, "Transfer-Encoding") : "chunked";
-	return strcasecmp(coding, "chunked") != 0;
+enum { SINGULAR = sizeof singular / sizeof singular[0], LENGTH = 0, CODING = 1 };
+
+struct framing {
+	unsigned seen[SINGULAR];
+	const char *coding;
+	bool doubled;
+};
+
+static enum MHD_Result look_at_header(void *data, enum MHD_ValueKind kind, const char *name,
+	const char *value)
+{
+	struct framing *framing = data;
+
+	(void)kind;
+	for (size_t i = 0; i < SINGULAR; i++) {
+		if ((name[0] | 0x20) != (singular[i][0] | 0x20) || strcasecmp(name, singular[i]) != 0)
+			continue;
+		framing->doubled |= framing->seen[i]++ > 0;
+		if (i == CODING)
+			framing->coding = value;
+		break;
+	}
+	return MHD_YES;
 }
 
-/* An answer in the first call ends the connection, so that the body need not be read; where
- * there is none, the head can wait for the last call. */
-static bool announces_body(const struct http_request *request)
+/* Says why the request cannot be told from its surroundings; NULL where it can. A length beside
+ * chunks is how requests are smuggled. */
+static const char *ambiguity(struct http_request *request)
 {
-	const char *length = http_header(request, "Content-Length");
+	struct framing framing = { .coding = "chunked" };
 
-	return http_header(request, "Transfer-Encoding") || (length && strcmp(length, "0") != 0);
+	MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, look_at_header, &framing);
+	request->announces_body = framing.seen[LENGTH] || framing.seen[CODING];
+	if (framing.doubled)
+		return "A header that says one thing came twice.\n";
+	if (framing.seen[LENGTH] && framing.seen[CODING])
+		return "The length of the body is given in two ways.\n";
+	if (strcasecmp(framing.coding, "chunked") != 0)
+		return "Transfer-Encoding can be chunked only.\n";
+	return NULL;
 }
 
 static enum MHD_Result queue_answer(struct http_request *request)
@@ -195,12 +221,14 @@ static enum MHD_Result queue_answer(struct http_request *request)
 static enum MHD_Result begin(struct http_request *request)
 {
 	struct http *http = request->http;
+	const char *problem = ambiguity(request);
 
 	http_request_deadline(request, http->options.idle_s);
-	if (ambiguous_length(request))
-		http_reply_text(request, 400, "text/plain",
-			"The length of the body is given twice or in an unknown way.\n");
-	else if (announces_body(request))
+	/* An answer in this first call ends the connection, so that the body need not be read;
+	 * where there is none, the head can wait for the last call. */
+	if (problem)
+		http_reply_text(request, 400, "text/plain", problem);
+	else if (request->announces_body)
 		http->options.head(request, http->options.data);
 	else
 		request->head_pending = true;

@@ -35,7 +35,7 @@ struct http_request {
 	void *user;
 
 	struct buf body;
-	bool head_pending, in_memory, body_done, paused, suspended, discarding;
+	bool announces_body, head_pending, in_memory, body_done, paused, suspended, discarding;
 	http_piece_fn *piece;
 	http_fn *on_body, *on_body_gone;
 	void *body_data;

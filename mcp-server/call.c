@@ -261,6 +261,11 @@ void call_meta(struct call *call, const char *key, json_t *value)
 	result_meta(&call->result, key, value);
 }
 
+void call_meta_text(struct call *call, const char *key, const char *json, size_t len)
+{
+	result_meta_text(&call->result, key, json, len);
+}
+
 void call_mark_error(struct call *call)
 {
 	call->result.is_error = true;

@@ -42,6 +42,9 @@ void call_structured(struct call *call, json_t *value);
 /* A member of the result's _meta; takes ownership. */
 void call_meta(struct call *call, const char *key, json_t *value);
 
+/* The same as JSON text, for hot paths. */
+void call_meta_text(struct call *call, const char *key, const char *json, size_t len);
+
 /* Marks the result as an error although there is content ([Exit code: 1] is none: see
  * run_command). TOOL_FAILED does this by itself, with err->msg as the text. */
 void call_mark_error(struct call *call);

@@ -168,6 +168,12 @@ static void read_accept(struct post *post)
 	const char *accept = http_header(post->request, "Accept");
 	bool any = !accept || strstr(accept, "*/*");
 
+	/* What nearly every client sends. */
+	if (accept && (strcmp(accept, "application/json, text/event-stream") == 0 ||
+			      strcmp(accept, "application/json,text/event-stream") == 0)) {
+		post->takes_json = post->takes_stream = true;
+		return;
+	}
 	post->takes_json = any || accepts(accept, "application/json") ||
 			   accepts(accept, "application/*");
 	post->takes_stream = any || accepts(accept, "text/event-stream") ||

@@ -6,6 +6,8 @@
 #include "utf8.h"
 #include "version.h"
 
+enum { META_MAX_BYTES = 64 * 1024, FIRST_BYTES = 1024 };
+
 #define SERVER_INFO_KEY "io.modelcontextprotocol/serverInfo"
 
 static int add_chunk(const char *bytes, size_t len, void *data)
@@ -24,7 +26,7 @@ static void add_head(struct result *result, const json_t *id)
 
 	buf_add_text(out, "{\"jsonrpc\":\"2.0\",\"id\":");
 	if (json_is_integer(id))
-		buf_addf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(id));
+		buf_add_int(out, json_integer_value(id));
 	else if (json_is_string(id))
 		utf8_add_json(out, json_string_value(id), json_string_length(id));
 	else
@@ -35,6 +37,8 @@ void result_init(struct result *result, const json_t *id, bool modern, size_t ma
 {
 	*result = (struct result){ .modern = modern };
 	buf_init(&result->out, max);
+	buf_init(&result->meta, META_MAX_BYTES);
+	buf_reserve(&result->out, FIRST_BYTES);
 	add_head(result, id);
 	result->start = result->out.len;
 }
@@ -43,9 +47,9 @@ void result_reset(struct result *result)
 {
 	result->out.over = false;
 	buf_truncate(&result->out, result->start);
+	buf_clear(&result->meta);
 	json_decref(result->structured);
-	json_decref(result->meta);
-	result->structured = result->meta = NULL;
+	result->structured = NULL;
 	result->items = 0;
 	result->is_error = false;
 }
@@ -53,9 +57,9 @@ void result_reset(struct result *result)
 void result_release(struct result *result)
 {
 	buf_release(&result->out);
+	buf_release(&result->meta);
 	json_decref(result->structured);
-	json_decref(result->meta);
-	result->structured = result->meta = NULL;
+	result->structured = NULL;
 }
 
 /* ---- content ---- */
@@ -103,11 +107,28 @@ void result_structured(struct result *result, json_t *value)
 	result->structured = value;
 }
 
+static void add_meta_key(struct result *result, const char *key)
+{
+	struct buf *meta = &result->meta;
+
+	if (meta->len > 0)
+		buf_add_char(meta, ',');
+	buf_add_char(meta, '"');
+	buf_add_text(meta, key);
+	buf_add_text(meta, "\":");
+}
+
 void result_meta(struct result *result, const char *key, json_t *value)
 {
-	if (!result->meta)
-		result->meta = json_object();
-	json_object_set_new(result->meta, key, value);
+	add_meta_key(result, key);
+	buf_add_json(&result->meta, value);
+	json_decref(value);
+}
+
+void result_meta_text(struct result *result, const char *key, const char *json, size_t len)
+{
+	add_meta_key(result, key);
+	buf_add(&result->meta, json, len);
 }
 
 /* ---- closing ---- */
@@ -117,23 +138,20 @@ static bool close_members(struct result *result, bool first)
 {
 	struct buf *out = &result->out;
 
-	if (result->modern && !result->meta) {
-		if (!first)
+	bool members = result->modern || result->meta.len > 0;
+
+	if (members)
+		buf_add_text(out, first ? "\"_meta\":{" : ",\"_meta\":{");
+	buf_add(out, result->meta.data, result->meta.len);
+	if (result->modern) {
+		if (result->meta.len > 0)
 			buf_add_char(out, ',');
-		buf_add_text(out, "\"_meta\":{\"" SERVER_INFO_KEY "\":" SERVER_INFO
-				  "},\"resultType\":\"complete\"");
-	} else if (result->modern) {
-		json_object_set_new(result->meta, SERVER_INFO_KEY,
-			json_loads(SERVER_INFO, 0, NULL));
+		buf_add_text(out, "\"" SERVER_INFO_KEY "\":" SERVER_INFO
+				  "},\"resultType\":\"complete\"}}");
+	} else {
+		buf_add_text(out, members ? "}}}" : "}}");
 	}
-	if (result->meta) {
-		buf_add_text(out, first ? "\"_meta\":" : ",\"_meta\":");
-		buf_add_json(out, result->meta);
-		if (result->modern)
-			buf_add_text(out, ",\"resultType\":\"complete\"");
-	}
-	buf_add_text(out, "}}");
-	return !out->over;
+	return !out->over && !result->meta.over;
 }
 
 bool result_close_tool(struct result *result)

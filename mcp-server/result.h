@@ -17,7 +17,7 @@ struct result {
 	bool modern;        /* 2026-07-28: resultType and serverInfo are members of results */
 	bool is_error;
 	json_t *structured; /* structuredContent, or NULL */
-	json_t *meta;       /* members of _meta, or NULL */
+	struct buf meta;    /* members of _meta, without the braces */
 };
 
 /* Begins the response to the request `id`; `max` bounds the message's bytes. */
@@ -36,6 +36,7 @@ void result_blob(struct result *result, const char *type, const char *mime, cons
 void result_content(struct result *result, json_t *item);
 void result_structured(struct result *result, json_t *value);
 void result_meta(struct result *result, const char *key, json_t *value);
+void result_meta_text(struct result *result, const char *key, const char *json, size_t len);
 
 /* Closes a tool's result: result->out is the whole message then. False where it is too large. */
 bool result_close_tool(struct result *result);

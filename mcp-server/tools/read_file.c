@@ -26,6 +26,7 @@ enum {
 	MAX_BYTES = 8 * 1024 * 1024,   /* where `limit` is given */
 	ON_LOOP_BYTES = 1024 * 1024,   /* as much as the loop reads from the cache at once */
 	BLOCK_BYTES = 256 * 1024,      /* while looking for a line */
+	META_BYTES = 32 * 1024,        /* a path may be all escapes */
 	IMAGE_BYTES = 15 * 256 * 1024, /* 5 MiB as base64: what model APIs take */
 };
 
@@ -152,14 +153,42 @@ static bool is_shown_image(const char *type)
 	return false;
 }
 
-static void add_meta(struct file *file, json_t *start, json_t *end, json_t *next_offset,
-	json_t *next_byte, json_t *encoding)
+/* What the _meta of the result says; 0 stands for what does not apply. */
+struct facts {
+	int64_t start_line, end_line, next_offset, next_byte;
+	const char *encoding;
+};
+
+static void add_number(struct buf *out, const char *name, int64_t number)
 {
-	call_meta(file->call, "sandbox/read",
-		json_pack("{s:s%, s:o, s:o, s:o, s:o, s:I, s:o}", "path", file->request->path,
-			file->request->path_len, "start_line", start, "end_line", end,
-			"next_offset", next_offset, "next_byte", next_byte, "size",
-			(json_int_t)file->size, "encoding", encoding));
+	buf_add_text(out, name);
+	if (number > 0)
+		buf_add_int(out, number);
+	else
+		buf_add_text(out, "null");
+}
+
+/* Written as text: this is the hottest path of the server. */
+static void add_meta(struct file *file, const struct facts *facts)
+{
+	AUTO_BUF struct buf out = BUF_INIT(META_BYTES);
+	const struct request *request = file->request;
+
+	buf_add_text(&out, "{\"path\":");
+	utf8_add_json(&out, request->path, request->path_len);
+	add_number(&out, ",\"start_line\":", facts->start_line);
+	add_number(&out, ",\"end_line\":", facts->end_line);
+	add_number(&out, ",\"next_offset\":", facts->next_offset);
+	add_number(&out, ",\"next_byte\":", facts->next_byte);
+	buf_add_text(&out, ",\"size\":");
+	buf_add_int(&out, file->size);
+	buf_add_text(&out, ",\"encoding\":");
+	if (facts->encoding)
+		utf8_add_json(&out, facts->encoding, strlen(facts->encoding));
+	else
+		buf_add_text(&out, "null");
+	buf_add_char(&out, '}');
+	call_meta_text(file->call, "sandbox/read", out.data, out.len);
 }
 
 static enum tool_status send_image(struct file *file, const char *type, struct err *err)
@@ -183,7 +212,7 @@ static enum tool_status send_image(struct file *file, const char *type, struct e
 			return TOOL_FAILED;
 	}
 	call_blob(file->call, "image", type, file->bytes, file->len);
-	add_meta(file, json_null(), json_null(), json_null(), json_null(), json_null());
+	add_meta(file, &(struct facts){ 0 });
 	return TOOL_DONE;
 }
 
@@ -284,11 +313,13 @@ static void send_page(struct file *file)
 	add_text(file, page.len);
 	add_note(file, &page);
 	call_text_end(file->call);
-	add_meta(file, empty ? json_null() : json_integer(request->line),
-		empty ? json_null() : json_integer(page.end_line),
-		page.more ? json_integer(page.end_line + !page.cut_line) : json_null(),
-		page.cut_line ? json_integer(page.next_byte) : json_null(),
-		json_string(charset_name(file->charset)));
+	add_meta(file, &(struct facts){
+		.start_line = empty ? 0 : request->line,
+		.end_line = empty ? 0 : page.end_line,
+		.next_offset = page.more ? page.end_line + !page.cut_line : 0,
+		.next_byte = page.cut_line ? page.next_byte : 0,
+		.encoding = charset_name(file->charset),
+	});
 }
 
 static int past_the_end(const struct file *file, const struct skipped *skipped, struct err *err)

@@ -22,6 +22,20 @@ static void appends_and_keeps_a_nul_behind(void)
 	CHECK_INT(buf.len, 11);
 }
 
+static void appends_numbers(void)
+{
+	AUTO_BUF struct buf buf = BUF_INIT(100);
+
+	buf_add_int(&buf, 0);
+	buf_add_char(&buf, ' ');
+	buf_add_int(&buf, -120);
+	buf_add_char(&buf, ' ');
+	buf_add_int(&buf, INT64_MIN);
+	buf_add_char(&buf, ' ');
+	buf_add_int(&buf, INT64_MAX);
+	CHECK_TEXT(buf.data, "0 -120 -9223372036854775808 9223372036854775807");
+}
+
 static void takes_exactly_its_maximum(void)
 {
 	AUTO_BUF struct buf buf;
@@ -76,5 +90,5 @@ static void hands_over_its_bytes(void)
 }
 
 TESTS(CASE(starts_empty_and_allocates_nothing), CASE(appends_and_keeps_a_nul_behind),
-	CASE(takes_exactly_its_maximum), CASE(stays_refusing_once_over),
+	CASE(appends_numbers), CASE(takes_exactly_its_maximum), CASE(stays_refusing_once_over),
 	CASE(consumes_from_the_front), CASE(hands_over_its_bytes))
