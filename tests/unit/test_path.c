@@ -6,12 +6,15 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "cleanup.h"
 #include "err.h"
 
+#include "deny.h"
 #include "scratch.h"
 #include "test.h"
 
@@ -490,6 +493,24 @@ static void finds_no_target_outside(void)
 	CHECK_INT(fd, -1);
 }
 
+static void refuses_a_kernel_without_openat2(void)
+{
+	AUTO_WORLD struct world world = world_enter();
+	int status = -1;
+
+	fflush(stdout);
+	pid_t pid = fork();
+	MUST(pid);
+	if (pid == 0) {
+		deny(SYS_openat2, 0, 0, ENOSYS);
+		int rc = path_roots_add(world.roots, "ws", 0, &world.err);
+		_exit(rc == 0 ? 1 : strstr(world.err.msg, "Linux 5.6") ? 0 : 2);
+	}
+	MUST(waitpid(pid, &status, 0));
+	CHECK(WIFEXITED(status));
+	CHECK_INT(WEXITSTATUS(status), 0);
+}
+
 /* ---- Races ---- */
 
 struct swapper {
@@ -594,5 +615,5 @@ TESTS(CASE(opens_beneath_the_workspace), CASE(says_what_is_missing),
 	CASE(opens_no_directory_as_a_file_to_write), CASE(closes_descriptors_on_exec),
 	CASE(opens_from_the_cache_what_was_just_opened), CASE(makes_parents_beneath_the_root),
 	CASE(asks_for_a_name_at_the_end), CASE(finds_what_a_link_stands_for),
-	CASE(finds_no_target_outside), CASE(holds_while_a_directory_becomes_a_link),
-	CASE(creates_nothing_outside_in_a_race))
+	CASE(finds_no_target_outside), CASE(refuses_a_kernel_without_openat2),
+	CASE(holds_while_a_directory_becomes_a_link), CASE(creates_nothing_outside_in_a_race))
