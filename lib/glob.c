@@ -38,7 +38,7 @@ struct glob {
 	size_t len;
 	struct op *ops;
 	size_t count;
-	struct glob_set *sets;
+	struct byteset *sets;
 	size_t size;
 };
 
@@ -324,7 +324,7 @@ static bool step(const struct glob *glob, struct places *from, struct places *to
 				places_add(to, at + 1);
 			continue;
 		case OP_SET:
-			if (c >= 0 && glob_set_has(&glob->sets[op->to], (unsigned char)c))
+			if (c >= 0 && byteset_has(&glob->sets[op->to], (unsigned char)c))
 				places_add(to, at + 1);
 			continue;
 		}

@@ -96,7 +96,7 @@ static void parse_star(struct parser *p)
  * A range over characters becomes one over bytes, as in globset: from the last byte of its
  * first character to the first byte of its last; the bytes around stand for themselves.
  */
-static int add_range(struct parser *p, struct glob_set *set, size_t from, size_t to)
+static int add_range(struct parser *p, struct byteset *set, size_t from, size_t to)
 {
 	size_t from_len = char_len(p, from), to_len = char_len(p, to);
 
@@ -107,11 +107,11 @@ static int add_range(struct parser *p, struct glob_set *set, size_t from, size_t
 	if (low > high)
 		return fail(p, from, "the range ends before it begins");
 	for (size_t i = 0; i + 1 < from_len; i++)
-		glob_set_add(set, p->text[from + i]);
+		byteset_add(set, p->text[from + i]);
 	for (size_t i = 1; i < to_len; i++)
-		glob_set_add(set, p->text[to + i]);
+		byteset_add(set, p->text[to + i]);
 	for (unsigned c = low; c <= high; c++)
-		glob_set_add(set, (unsigned char)c);
+		byteset_add(set, (unsigned char)c);
 	return 0;
 }
 
@@ -119,7 +119,7 @@ static int add_range(struct parser *p, struct glob_set *set, size_t from, size_t
  * The members, up to the closing bracket. A `]` or `-` in the first place is a member, a `-` in
  * the last, too; [a-b-c] is a-c.
  */
-static int parse_members(struct parser *p, struct glob_set *set, size_t open)
+static int parse_members(struct parser *p, struct byteset *set, size_t open)
 {
 	size_t first = p->at, from = 0, to = 0; /* the range that may still grow */
 	bool dash = false;
@@ -145,7 +145,7 @@ static int parse_members(struct parser *p, struct glob_set *set, size_t open)
 		dash = false;
 	}
 	if (dash)
-		glob_set_add(set, '-');
+		byteset_add(set, '-');
 	return add_range(p, set, from, to);
 }
 
@@ -159,13 +159,12 @@ static int parse_class(struct parser *p)
 		return err_set(p->err, ERR_LIMIT, "a glob may have %d classes", SETS_MAX);
 	p->at += negated;
 	out->sets = alloc_grow(out->sets, (out->set_count + 1) * sizeof *out->sets);
-	struct glob_set *set = &out->sets[out->set_count];
-	*set = (struct glob_set){ 0 };
+	struct byteset *set = &out->sets[out->set_count];
+	*set = (struct byteset){ 0 };
 	if (parse_members(p, set, open) < 0)
 		return -1;
 	if (negated)
-		for (size_t i = 0; i < sizeof set->bits; i++)
-			set->bits[i] = (uint8_t)~set->bits[i];
+		byteset_invert(set);
 	push(p, GLOB_CLASS, 0);
 	out->at[out->count - 1].set = (uint16_t)out->set_count++;
 	return 0;

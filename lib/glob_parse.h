@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "byteset.h"
+
 struct err;
 
 enum glob_token_kind {
@@ -29,29 +31,15 @@ struct glob_token {
 	uint16_t set; /* GLOB_CLASS: its number */
 };
 
-struct glob_set {
-	uint8_t bits[32];
-};
-
 struct glob_tokens {
 	struct glob_token *at;
 	size_t count;
-	struct glob_set *sets;
+	struct byteset *sets;
 	size_t set_count;
 };
 
 /* Releases what is there on failure, too. */
 int glob_parse(const char *pattern, size_t len, struct glob_tokens *out, struct err *err);
 void glob_tokens_release(struct glob_tokens *tokens);
-
-static inline void glob_set_add(struct glob_set *set, unsigned char c)
-{
-	set->bits[c >> 3] |= (uint8_t)(1 << (c & 7));
-}
-
-static inline bool glob_set_has(const struct glob_set *set, unsigned char c)
-{
-	return set->bits[c >> 3] >> (c & 7) & 1;
-}
 
 #endif

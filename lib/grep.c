@@ -1,0 +1,534 @@
+#include "grep.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "alloc.h"
+#include "grep_source.h"
+#include "literals.h"
+#include "regex.h"
+#include "utf8.h"
+
+enum {
+	BLOCK = 256 << 10,       /* bytes of one read: they stay in the second-level cache */
+	CONTEXT_BYTES = 1 << 20, /* of lines kept in case that a match follows */
+	TEXTS_MAX = 256 << 20,
+	HEAD = 64 << 10, /* where a NUL makes a named file binary at once */
+	TRIALS = 64,     /* candidates of a filter before it is judged, */
+	WORTH = 96,      /* and bytes that it has to save with each wrong one */
+};
+
+struct grep {
+	struct grep_options options;
+	struct regex_scratch *scratch;
+	struct grep_source source;
+	const struct literals *literals;
+	bool exact;
+	bool by_line; /* give the pattern one line at a time */
+
+	/* The block: what has been searched and is kept as context, then what has not. */
+	char *bytes;
+	size_t cap, len;
+	int64_t offset;  /* of the block in the file */
+	size_t searched; /* up to here */
+	size_t shown;    /* up to here, nothing may be shown any more */
+	size_t counted;  /* up to here, lines are counted: `number` is that of the next */
+	uint64_t number;
+	size_t after_left; /* lines that still follow a match as context */
+
+	size_t candidates, wrong; /* of the filter, in this file */
+	size_t passed;            /* bytes that it has passed over */
+	bool filter;              /* the literals are used */
+	struct grep_hits *hits;
+	bool done; /* there is enough, or it was interrupted */
+};
+
+/* ---- Hits ---- */
+
+void grep_hits_init(struct grep_hits *hits)
+{
+	*hits = (struct grep_hits){ .nul = -1 };
+	buf_init(&hits->texts, TEXTS_MAX);
+}
+
+void grep_hits_release(struct grep_hits *hits)
+{
+	free(hits->lines);
+	buf_release(&hits->texts);
+	grep_hits_init(hits);
+}
+
+static void add_line(struct grep_hits *hits, struct grep_line line)
+{
+	if (hits->count == hits->cap) {
+		hits->cap = hits->cap ? 2 * hits->cap : 8;
+		hits->lines = alloc_grow(hits->lines, hits->cap * sizeof *hits->lines);
+	}
+	hits->lines[hits->count++] = line;
+	hits->matches += line.is_match;
+}
+
+/* Drops the lines from index `count` on. */
+static void cut_hits(struct grep_hits *hits, size_t count)
+{
+	for (size_t i = count; i < hits->count; i++)
+		hits->matches -= hits->lines[i].is_match;
+	hits->count = count;
+}
+
+void grep_join(struct grep_hits *hits, struct grep_hits *next)
+{
+	for (size_t i = 0; i < next->count; i++) {
+		struct grep_line line = next->lines[i];
+		size_t text = hits->texts.len;
+
+		if (buf_add(&hits->texts, next->texts.data + line.text, line.len) < 0)
+			break;
+		line.number += hits->line_count;
+		line.text = text;
+		add_line(hits, line);
+	}
+	hits->line_count += next->line_count;
+	hits->too_hard += next->too_hard;
+	hits->binary_match |= next->binary_match;
+	if (hits->nul < 0)
+		hits->nul = next->nul;
+	grep_hits_release(next);
+}
+
+/* ---- Lines of a block ---- */
+
+static size_t line_start(const struct grep *grep, size_t at)
+{
+	const char *newline = memrchr(grep->bytes + grep->searched, '\n', at - grep->searched);
+
+	return newline ? (size_t)(newline + 1 - grep->bytes) : grep->searched;
+}
+
+/* Where the line ends: at its newline, or at the end of what there is. */
+static size_t line_end(const struct grep *grep, size_t at, size_t end)
+{
+	const char *newline = memchr(grep->bytes + at, '\n', end - at);
+
+	return newline ? (size_t)(newline - grep->bytes) : end;
+}
+
+static void count_to(struct grep *grep, size_t at)
+{
+	if (at > grep->counted) {
+		grep->number += count_byte(grep->bytes + grep->counted, at - grep->counted, '\n');
+		grep->counted = at;
+	}
+}
+
+/* The part of a long line that is shown, with marks where it goes on. */
+static void add_text(struct buf *texts, const char *line, size_t len, size_t match)
+{
+	static const char mark[] = "…";
+	size_t from = 0, to = len;
+
+	if (len > GREP_SHOWN_MAX) {
+		if (match > GREP_SHOWN_MAX / 2)
+			from = utf8_floor(line, match - GREP_SHOWN_MAX / 4);
+		to = from + GREP_SHOWN_MAX < len ? from + utf8_floor(line + from, GREP_SHOWN_MAX)
+						 : len;
+	}
+	if (from > 0)
+		buf_add(texts, mark, sizeof mark - 1);
+	buf_add(texts, line + from, to - from);
+	if (to < len)
+		buf_add(texts, mark, sizeof mark - 1);
+}
+
+/* Takes the line from `start` to `end` among the hits. */
+static void show(struct grep *grep, size_t start, size_t end, size_t match, bool is_match)
+{
+	struct grep_hits *hits = grep->hits;
+	const char *line = grep->bytes + start;
+
+	const char *nul =
+		grep->options.named && hits->nul < 0 ? memchr(line, '\0', end - start) : NULL;
+	if (nul)
+		hits->nul = grep->offset + (nul - grep->bytes);
+	if (grep->options.named && hits->nul >= 0) {
+		hits->binary_match = true;
+		grep->done = true;
+		return;
+	}
+	count_to(grep, start);
+	size_t text = hits->texts.len;
+	add_text(&hits->texts, line, end - start, match - start);
+	if (hits->texts.over) {
+		grep->done = true;
+		return;
+	}
+	add_line(hits, (struct grep_line){ grep->number, grep->offset + (int64_t)start, text,
+			       hits->texts.len - text, is_match });
+	grep->shown = end < grep->len ? end + 1 : end;
+}
+
+/* Lines that follow the last match, up to `to`. */
+static void show_after(struct grep *grep, size_t to)
+{
+	while (grep->after_left > 0 && !grep->done) {
+		size_t start = grep->shown;
+
+		if (start >= to)
+			return;
+		grep->after_left--;
+		show(grep, start, line_end(grep, start, to), start, false);
+	}
+}
+
+/* The start of the line that is `count` lines before the one at `at`, but not before `from`. */
+static size_t lines_before(const struct grep *grep, size_t at, size_t from, size_t count)
+{
+	while (count-- > 0 && at > from) {
+		const char *newline = memrchr(grep->bytes + from, '\n', at - 1 - from);
+
+		at = newline ? (size_t)(newline + 1 - grep->bytes) : from;
+	}
+	return at;
+}
+
+static void show_before(struct grep *grep, size_t start)
+{
+	for (size_t at = lines_before(grep, start, grep->shown, grep->options.context);
+		at < start && !grep->done;) {
+		size_t end = line_end(grep, at, start);
+
+		show(grep, at, end, at, false);
+		at = end + 1;
+	}
+}
+
+static void found(struct grep *grep, size_t start, size_t end, size_t match)
+{
+	if (grep->options.context > 0) {
+		show_after(grep, start);
+		show_before(grep, start);
+	}
+	if (!grep->done)
+		show(grep, start, end, match > start ? match : start, true);
+	grep->after_left = grep->options.context;
+	if (grep->hits->matches > grep->options.matches_max)
+		grep->done = true;
+}
+
+/* ---- Searching a block ---- */
+
+/* Whether the line matches; counts it where that cannot be told. */
+static bool matches(struct grep *grep, size_t start, size_t end, size_t *at)
+{
+	const char *line = grep->bytes + start;
+	size_t offset = 0;
+
+	switch (regex_find(grep->options.regex, grep->scratch, line, end - start, 0,
+		regex_text_of(line, end - start), &offset)) {
+	case REGEX_YES:
+		*at = start + offset;
+		return true;
+	case REGEX_TOO_HARD:
+		grep->hits->too_hard++;
+		return false;
+	case REGEX_INTERRUPTED:
+		grep->done = true;
+		return false;
+	case REGEX_NO:
+		break;
+	}
+	return false;
+}
+
+static bool interrupted(struct grep *grep)
+{
+	if (grep->options.interrupted && grep->options.interrupted(grep->options.data))
+		grep->done = true;
+	return grep->done;
+}
+
+/* Each line from `searched` up to `to` by itself. */
+static void search_lines(struct grep *grep, size_t to)
+{
+	size_t lines = 0;
+
+	while (grep->searched < to && !grep->done) {
+		size_t start = grep->searched, end = line_end(grep, start, to), at;
+
+		if ((++lines & 0xFFF) == 0 && interrupted(grep))
+			return;
+		if (matches(grep, start, end, &at))
+			found(grep, start, end, at);
+		grep->searched = end < to ? end + 1 : to;
+	}
+}
+
+/* The lines in which a literal of the pattern occurs; stops where that does not pay. */
+static void search_candidates(struct grep *grep, size_t to)
+{
+	while (grep->searched < to && !grep->done && grep->filter) {
+		const char *hit = literals_find(
+			grep->literals, grep->bytes + grep->searched, grep->bytes + to);
+		size_t at = hit ? (size_t)(hit - grep->bytes) : to;
+
+		grep->passed += at - grep->searched;
+		if (!hit) {
+			grep->searched = to;
+			return;
+		}
+		size_t start = line_start(grep, at), end = line_end(grep, at, to);
+		if (grep->exact || matches(grep, start, end, &at))
+			found(grep, start, end, at);
+		else
+			grep->wrong++;
+		if (++grep->candidates >= TRIALS && grep->wrong > grep->candidates / 2 &&
+			grep->passed / grep->candidates < WORTH && !grep->by_line)
+			grep->filter = false;
+		grep->searched = end < to ? end + 1 : to;
+	}
+}
+
+/* All lines at once. */
+static void search_block(struct grep *grep, size_t to)
+{
+	size_t from = grep->searched, at;
+	const char *bytes = grep->bytes + from;
+	enum regex_text text = regex_text_of(bytes, to - from);
+
+	if (text == REGEX_BYTES) {
+		search_lines(grep, to);
+		return;
+	}
+	while (grep->searched < to && !grep->done) {
+		switch (regex_find(grep->options.regex, grep->scratch, bytes, to - from,
+			grep->searched - from, text, &at)) {
+		case REGEX_YES:
+			break;
+		case REGEX_NO:
+			grep->searched = to;
+			return;
+		case REGEX_TOO_HARD:
+			search_lines(grep, to);
+			return;
+		case REGEX_INTERRUPTED:
+			grep->done = true;
+			return;
+		}
+		at += from;
+		if (at >= to) {
+			grep->searched = to;
+			return;
+		}
+		size_t start = line_start(grep, at), end = line_end(grep, at, to);
+		found(grep, start, end, at);
+		grep->searched = end < to ? end + 1 : to;
+	}
+}
+
+/* Searches up to `to`, the end of a line or of the file. */
+static void search(struct grep *grep, size_t to)
+{
+	if (grep->filter)
+		search_candidates(grep, to);
+	if (grep->searched < to && !grep->done) {
+		if (grep->by_line)
+			search_lines(grep, to);
+		else
+			search_block(grep, to);
+	}
+	if (!grep->done)
+		show_after(grep, to);
+	interrupted(grep);
+}
+
+/* ---- Reading ---- */
+
+/* Drops from the block what will not be shown any more. */
+static void roll(struct grep *grep)
+{
+	size_t keep = grep->searched;
+
+	if (grep->options.context > 0 && keep > 0) {
+		size_t from = keep > CONTEXT_BYTES ? keep - CONTEXT_BYTES : 0;
+		keep = lines_before(grep, keep, from, grep->options.context + 1);
+	}
+	count_to(grep, keep);
+	memmove(grep->bytes, grep->bytes + keep, grep->len - keep);
+	grep->offset += (int64_t)keep;
+	grep->len -= keep;
+	grep->searched -= keep;
+	grep->shown = grep->shown > keep ? grep->shown - keep : 0;
+	grep->counted -= keep;
+}
+
+/* Room for a read; a line that does not fit makes the block larger, up to the longest line. */
+static void make_room(struct grep *grep)
+{
+	if (grep->cap - grep->len >= BLOCK)
+		return;
+	grep->cap = grep->len + BLOCK > 2 * grep->cap ? grep->len + BLOCK : 2 * grep->cap;
+	grep->bytes = alloc_grow(grep->bytes, grep->cap + LITERALS_PAD);
+}
+
+/* Looks for the NUL that ends the search in the bytes just read; true where it has one. */
+static bool meets_nul(struct grep *grep, size_t n)
+{
+	const char *new = grep->bytes + grep->len;
+	int64_t at = grep->offset + (int64_t)grep->len;
+
+	if (grep->options.named) {
+		if (at >= HEAD || grep->hits->nul >= 0)
+			return false;
+		const char *nul = memchr(new, '\0', (size_t)at + n > HEAD ? HEAD - (size_t)at : n);
+		if (nul)
+			grep->hits->nul = at + (nul - new);
+		return false;
+	}
+	const char *nul = memchr(new, '\0', n);
+	if (!nul)
+		return false;
+	grep->hits->nul = at + (nul - new);
+	grep->len += (size_t)(nul - new);
+	return true;
+}
+
+static void start(struct grep *grep, struct grep_hits *hits, int64_t offset)
+{
+	grep->len = grep->searched = grep->shown = grep->counted = 0;
+	grep->after_left = grep->candidates = grep->wrong = grep->passed = 0;
+	grep->offset = offset;
+	grep->number = 1;
+	grep->filter = grep->literals != NULL;
+	grep->done = false;
+	grep->hits = hits;
+}
+
+/* How far the block can be searched: to the end of its last line. */
+static size_t whole_lines(const struct grep *grep)
+{
+	const char *newline =
+		memrchr(grep->bytes + grep->searched, '\n', grep->len - grep->searched);
+
+	if (newline)
+		return (size_t)(newline + 1 - grep->bytes);
+	return grep->len - grep->searched >= GREP_LINE_MAX ? grep->len : grep->searched;
+}
+
+/* Reads one block more; 1 at the end of what is to be searched. */
+static int read_block(struct grep *grep)
+{
+	make_room(grep);
+	int64_t n = grep_source_read(&grep->source, grep->bytes + grep->len, BLOCK);
+
+	if (n <= 0)
+		return n < 0 ? -1 : 1;
+	if (meets_nul(grep, (size_t)n))
+		return 1;
+	grep->len += (size_t)n;
+	return 0;
+}
+
+int grep_file(struct grep *grep, int fd, struct grep_hits *hits)
+{
+	int end = 0;
+
+	start(grep, hits, 0);
+	grep_source_init(&grep->source, fd, 0, grep_encoding_of(fd));
+	while (!end && !grep->done) {
+		end = read_block(grep);
+		if (end < 0)
+			return -1;
+		size_t to = end ? grep->len : whole_lines(grep);
+		if (to > grep->searched)
+			search(grep, to);
+		roll(grep);
+	}
+	return 0;
+}
+
+/* Goes to the first line that begins in the range, which is read from the byte before on. */
+static void skip_first_line(struct grep *grep)
+{
+	size_t first = line_end(grep, 0, grep->len);
+
+	grep->searched = grep->shown = grep->counted = first < grep->len ? first + 1 : grep->len;
+	roll(grep);
+}
+
+int grep_range(struct grep *grep, int fd, int64_t from, int64_t to, struct grep_hits *hits)
+{
+	bool first = from > 0;
+	int end = 0;
+
+	start(grep, hits, first ? from - 1 : 0);
+	grep_source_init(&grep->source, fd, grep->offset, GREP_BYTES);
+	while (!end && !grep->done) {
+		end = read_block(grep);
+		if (end < 0)
+			return -1;
+		if (first) {
+			first = !memchr(grep->bytes, '\n', grep->len) && !end;
+			skip_first_line(grep);
+			if (first)
+				continue;
+		}
+		if (grep->offset + (int64_t)grep->searched >= to)
+			break;
+		size_t lines = end ? grep->len : whole_lines(grep);
+		if (grep->offset + (int64_t)lines >= to) {
+			/* The last line of the range: up to where the next range begins. */
+			size_t last = line_end(grep, (size_t)(to - 1 - grep->offset), lines);
+			lines = last < lines ? last + 1 : lines;
+			end = 1;
+		}
+		if (lines > grep->searched)
+			search(grep, lines);
+		count_to(grep, grep->searched);
+		roll(grep);
+	}
+	hits->line_count = grep->number - 1;
+	return 0;
+}
+
+bool grep_can_split(const struct grep_options *options, int fd)
+{
+	return options->context == 0 && grep_encoding_of(fd) == GREP_BYTES;
+}
+
+void grep_end(const struct grep_options *options, int fd, struct grep_hits *hits)
+{
+	size_t keep = 0, matches = hits->matches;
+	int64_t cut = hits->nul;
+
+	if (hits->nul < 0)
+		return;
+	if (hits->nul < HEAD)
+		cut = 0;
+	else if (!options->named && grep_encoding_of(fd) == GREP_BYTES)
+		cut = grep_binary_cut(fd, hits->nul);
+	while (keep < hits->count && hits->lines[keep].offset < cut)
+		keep++;
+	cut_hits(hits, keep);
+	hits->binary_match |= hits->matches < matches;
+}
+
+struct grep *grep_new(const struct grep_options *options)
+{
+	struct grep *grep = alloc_zero(sizeof *grep);
+
+	grep->options = *options;
+	grep->scratch = regex_scratch_new(options->interrupted, options->data);
+	grep->literals = regex_literals(options->regex, &grep->exact);
+	grep->by_line = regex_by_line(options->regex);
+	return grep;
+}
+
+void grep_free(struct grep *grep)
+{
+	if (!grep)
+		return;
+	regex_scratch_free(grep->scratch);
+	free(grep->bytes);
+	free(grep);
+}
