@@ -121,13 +121,15 @@ export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
 install
 if wants unit daemon clients conformance; then build dev; fi
 if wants unit; then run dev unit run_ctest dev; fi
-if wants daemon; then run dev daemon run_pytest dev tests/daemon -m "not clients"; fi
+if wants daemon; then
+	run dev daemon run_pytest dev tests/daemon -m "${quick:+not slow and }not clients"
+fi
 if wants clients; then run dev clients run_pytest dev tests/daemon -m clients; fi
 if wants conformance; then run dev conformance run_pytest dev tests/conformance; fi
 if wants asan; then
 	build asan
 	run asan unit run_ctest asan
-	run asan daemon run_pytest asan tests/daemon -m "not clients"
+	run asan daemon run_pytest asan tests/daemon -m "not slow and not clients"
 fi
 if wants tsan; then
 	build tsan

@@ -16,10 +16,10 @@ Json = dict[str, Any]
 
 
 class ScriptedModel:
-    """Serves while used as a context manager. `calls` are for the MCP server named `server`."""
+    """Serves while used as a context manager; `namespace` is what the client calls the server."""
 
-    def __init__(self, server: str, calls: list[tuple[str, Json]]):
-        self.namespace = f"mcp__{server}"
+    def __init__(self, calls: list[tuple[str, Json]], namespace: str = ""):
+        self.namespace = namespace
         self.calls = calls
         self.tools: list[str] = []
         self.results: list[Json] = []
@@ -81,7 +81,11 @@ class ScriptedModel:
             if len(self.results) < len(self.calls):
                 name, arguments = self.calls[len(self.results)]
                 call = {"namespace": self.namespace, "name": name, "arguments": arguments}
-        send_events(request, events_of(body, f"call_{len(self.results)}", call))
+        events = events_of(body, f"call_{len(self.results)}", call)
+        if body.get("stream"):
+            send_events(request, events)
+        else:
+            send(request, "application/json", json.dumps(anthropic_whole(events)))
 
 
 def send_events(request: BaseHTTPRequestHandler, events: list[Json]) -> None:
@@ -104,7 +108,7 @@ def send(request: BaseHTTPRequestHandler, kind: str, text: str, status: int = 20
 
 def anthropic_tools(body: Json, namespace: str) -> list[str]:
     names = [tool["name"] for tool in body.get("tools", [])]
-    prefix = namespace + "__"
+    prefix = namespace and namespace + "__"
     return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
 
 
@@ -129,7 +133,7 @@ def text_of(content: str | list[Json]) -> str:
 def anthropic_events(body: Json, call_id: str, call: Json | None) -> list[Json]:
     if call:
         block = {"type": "tool_use", "id": "toolu_" + call_id, "name": "", "input": {}}
-        block["name"] = f"{call['namespace']}__{call['name']}"
+        block["name"] = "__".join(filter(None, (call["namespace"], call["name"])))
         delta = {"type": "input_json_delta", "partial_json": json.dumps(call["arguments"])}
     else:
         block = {"type": "text", "text": ""}
@@ -154,6 +158,17 @@ def anthropic_events(body: Json, call_id: str, call: Json | None) -> list[Json]:
         {"type": "message_delta", "delta": stop, "usage": usage},
         {"type": "message_stop"},
     ]
+
+
+def anthropic_whole(events: list[Json]) -> Json:
+    """The message that the events tell, for a client that did not ask for a stream."""
+    message, block = events[0]["message"], events[1]["content_block"]
+    delta, end = events[2]["delta"], events[4]["delta"]
+    if block["type"] == "tool_use":
+        block["input"] = json.loads(delta["partial_json"])
+    else:
+        block["text"] = delta["text"]
+    return message | end | {"content": [block]}
 
 
 # ---- OpenAI: POST /v1/responses ----

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import platform
-import sys
 from pathlib import Path
 
 import pytest
+from clients import CLAUDE, MODULES, NODE, ScriptedModel, run_well
 from daemon import Daemon
-from test_clients import CALLS, CLIENTS, MODULES, NODE, TOOLS, run_well
-
-sys.path.append(str(CLIENTS))
-from scripted_model import ScriptedModel  # noqa: E402
+from readme import example
+from test_clients import CALLS, TOOLS
 
 pytestmark = pytest.mark.clients
 
-MACHINE = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
-
 
 def script() -> ScriptedModel:
-    return ScriptedModel("sandbox", [(call.tool, call.arguments) for call in CALLS])
+    return ScriptedModel([(call.tool, call.arguments) for call in CALLS], "mcp__sandbox")
 
 
 def judge(model: ScriptedModel, workspace: Path, tells_errors: bool) -> None:
@@ -35,13 +30,12 @@ def judge(model: ScriptedModel, workspace: Path, tells_errors: bool) -> None:
 
 
 def test_claude_code(server: Daemon) -> None:
-    program = MODULES / f"@anthropic-ai/claude-code-linux-{MACHINE}" / "claude"
     headers = {"Authorization": f"Bearer {server.token}"}
     sandbox = {"type": "http", "url": server.url + "/mcp", "headers": headers}
     with script() as model:
         printed = run_well(
             [
-                str(program),
+                CLAUDE,
                 "--print",
                 "go",
                 "--mcp-config",
@@ -56,7 +50,6 @@ def test_claude_code(server: Daemon) -> None:
             server.directory / "home",
             ANTHROPIC_BASE_URL=model.url,
             ANTHROPIC_API_KEY="none",
-            CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
             ENABLE_TOOL_SEARCH="false",
         )
     hello = json.loads(printed.splitlines()[0])
@@ -84,9 +77,7 @@ name = "scripted"
 base_url = "{model}/v1"
 wire_api = "responses"
 
-[mcp_servers.sandbox]
-url = "{server}/mcp"
-bearer_token_env_var = "SANDBOX_TOKEN"
+{sandbox}
 """
 
 
@@ -95,7 +86,8 @@ def test_codex(server: Daemon, modern: str) -> None:
     home = server.directory / "home"
     home.mkdir()
     with script() as model:
-        config = CODEX.format(modern=modern, model=model.url, server=server.url)
+        sandbox = example("codex", server)
+        config = CODEX.format(modern=modern, model=model.url, sandbox=sandbox)
         (home / "config.toml").write_text(config)
         run_well(
             [NODE, str(MODULES / ".bin" / "codex"), "exec", "--skip-git-repo-check", "go"],

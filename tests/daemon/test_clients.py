@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from daemon import ROOT, Daemon, environment, expect_no_children
+from clients import CLIENTS, MODULES, NODE, PYTHON_V1, PYTHON_V2, run_well
+from daemon import Daemon, expect_no_children
 
 pytestmark = pytest.mark.clients
-
-CLIENTS = ROOT / "tests" / "clients"
-MODULES = CLIENTS / "node_modules"
-NODE = str(MODULES / ".bin" / "node")
-PYTHON_V1 = str(ROOT / "tests" / ".cache" / "client-v1" / "bin" / "python")
-PYTHON_V2 = str(ROOT / "tests" / ".cache" / "client-v2" / "bin" / "python")
-SECONDS = 60
 
 TOOLS = ["read_file", "write_file", "list_directory", "run_command", "search_files", "search_text"]
 
@@ -79,29 +72,6 @@ def judge(report: dict[str, Any], workspace: Path) -> None:
         for member, value in (call.structured or {}).items():
             assert structured[member] == value, (call, result)
     assert (workspace / "notes" / "hello.txt").read_text() == "hello wörld\n"
-
-
-def run(command: list[str], home: Path, **extra: str) -> subprocess.CompletedProcess[str]:
-    """Runs a client with a home of its own and no way out of this machine."""
-    home.mkdir(exist_ok=True)
-    nowhere = "http://127.0.0.1:9"
-    proxies = {"HTTP_PROXY": nowhere, "HTTPS_PROXY": nowhere, "NO_PROXY": "127.0.0.1,localhost"}
-    env = environment() | {"HOME": str(home)} | proxies | extra
-    return subprocess.run(
-        command,
-        env=env,
-        cwd=home,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-    )
-
-
-def run_well(command: list[str], home: Path, status: int = 0, **extra: str) -> str:
-    done = run(command, home, **extra)
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture
