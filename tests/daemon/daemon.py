@@ -22,6 +22,7 @@ START_SECONDS = 5 * SLOWER
 STOP_SECONDS = 2 * SLOWER
 
 PR_SET_CHILD_SUBREAPER = 36
+IN_CREATE, IN_MOVED_TO = 0x100, 0x80
 
 
 def adopt_orphans() -> None:
@@ -146,3 +147,18 @@ def expect_no_children(seconds: float = STOP_SECONDS) -> None:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     assert not left, f"left behind: {left}"
+
+
+def wait_for(path: Path, seconds: float = 10) -> None:
+    """Returns once the path is there, as the directory's events tell."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    events = libc.inotify_init1(os.O_CLOEXEC)
+    try:
+        libc.inotify_add_watch(events, os.fsencode(path.parent), IN_CREATE | IN_MOVED_TO)
+        end = time.monotonic() + seconds
+        while not path.exists():
+            ready, _, _ = select.select([events], [], [], max(0, end - time.monotonic()))
+            assert ready, f"{path} did not come"
+            os.read(events, 65536)
+    finally:
+        os.close(events)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from daemon import Daemon
@@ -53,23 +55,53 @@ class Reply:
         return last["error"]
 
 
-def exchange(
-    daemon: Daemon,
-    method: str = "POST",
-    path: str = "/mcp",
-    body: bytes | str | None = None,
-    headers: dict[str, str] | None = None,
-) -> Reply:
-    """One HTTP request on a connection of its own, with the token unless told otherwise."""
-    connection = http.client.HTTPConnection(daemon.host, timeout=TIMEOUT)
-    try:
-        every = {"Authorization": f"Bearer {daemon.token}"} if daemon.token else {}
-        every |= headers or {}
-        connection.request(method, path, body, {k: v for k, v in every.items() if v is not None})
-        response = connection.getresponse()
-        return Reply(response.status, response.headers, response.read())
-    finally:
-        connection.close()
+class Exchange:
+    """One HTTP request on a connection of its own, sent; the answer is read when asked for."""
+
+    def __init__(
+        self,
+        daemon: Daemon,
+        method: str = "POST",
+        path: str = "/mcp",
+        body: bytes | str | None = None,
+        headers: dict[str, str | None] | None = None,
+    ):
+        token = {"Authorization": f"Bearer {daemon.token}"} if daemon.token else {}
+        every = token | (headers or {})
+        self.connection = http.client.HTTPConnection(daemon.host, timeout=TIMEOUT)
+        self.connection.request(method, path, body, {k: v for k, v in every.items() if v})
+
+    def __enter__(self) -> Exchange:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    @cached_property
+    def response(self) -> http.client.HTTPResponse:
+        return self.connection.getresponse()
+
+    @property
+    def reply(self) -> Reply:
+        return Reply(self.response.status, self.response.headers, self.response.read())
+
+    def lines(self) -> Iterator[str]:
+        """The lines of an event stream, comments too."""
+        assert self.response.headers.get_content_type() == "text/event-stream", self.reply
+        while line := self.response.readline():
+            yield line.decode().rstrip("\n")
+
+    def messages(self) -> Iterator[Json]:
+        """The JSON-RPC messages of an event stream, as they come."""
+        for line in self.lines():
+            if line.startswith("data: ") and len(line) > len("data: "):
+                yield json.loads(line.removeprefix("data: "))
+
+
+def exchange(*arguments: Any, **options: Any) -> Reply:
+    """One HTTP request and its whole answer; with the token unless told otherwise."""
+    with Exchange(*arguments, **options) as done:
+        return done.reply
 
 
 class Mcp:
@@ -99,16 +131,16 @@ class Mcp:
         self.session = reply.headers["Mcp-Session-Id"]
         assert self.post({"jsonrpc": "2.0", "method": "notifications/initialized"}).status == 202
 
-    def headers(self, message: Json) -> dict[str, str]:
-        headers = {"Content-Type": "application/json", "Accept": ACCEPT}
+    def headers(self, message: Json) -> dict[str, str | None]:
+        headers: dict[str, str | None] = {"Content-Type": "application/json", "Accept": ACCEPT}
         if self.session:
             headers["Mcp-Session-Id"] = self.session
         if self.modern:
             params = message.get("params", {})
             headers["Mcp-Method"] = message["method"]
-            if name := params.get("name") or params.get("uri"):
-                headers["Mcp-Name"] = name
-        if message.get("method") != "initialize":
+            name = params.get("name") or params.get("uri")
+            headers["Mcp-Name"] = name if isinstance(name, str) else None
+        if self.modern or message.get("method") != "initialize":
             headers["MCP-Protocol-Version"] = self.version
         return headers
 
@@ -123,12 +155,26 @@ class Mcp:
             params["_meta"] = meta | params.get("_meta", {})
         return {"jsonrpc": "2.0", "method": method, "params": params, **members}
 
-    def post(self, message: Json, headers: dict[str, str] | None = None) -> Reply:
+    def open(self, message: Json, headers: dict[str, str | None] | None = None) -> Exchange:
+        """Sends a message, whose answer may take its time."""
         every = self.headers(message) | (headers or {})
-        return exchange(self.daemon, body=json.dumps(message), headers=every)
+        return Exchange(self.daemon, body=json.dumps(message), headers=every)
 
-    def request(self, method: str, params: Json | None = None, **headers: str) -> Reply:
-        return self.post(self.message(method, params, id=next(self.ids)), headers)
+    def post(self, message: Json, headers: dict[str, str | None] | None = None) -> Reply:
+        with self.open(message, headers) as done:
+            return done.reply
+
+    def begin(self, method: str, params: Json | None = None) -> Exchange:
+        return self.open(self.message(method, params, id=next(self.ids)))
+
+    def request(self, method: str, params: Json | None = None) -> Reply:
+        with self.begin(method, params) as done:
+            return done.reply
+
+    def listen(self) -> Exchange:
+        """The GET stream of a session."""
+        headers = {"Accept": "text/event-stream", "Mcp-Session-Id": self.session}
+        return Exchange(self.daemon, "GET", headers=headers)
 
     def call(self, tool: str, **arguments: Any) -> Json:
         return self.request("tools/call", {"name": tool, "arguments": arguments}).result
