@@ -4,6 +4,7 @@
  */
 #include "routes.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "endpoint.h"
@@ -63,13 +64,25 @@ static bool is_browser(const struct http_request *request)
 	return http_method(request) == HTTP_GET && accept && strstr(accept, "text/html");
 }
 
-static void not_found(struct http_request *request, bool path_known)
+static void not_found(struct http_request *request)
 {
-	if (path_known)
-		http_reply_text(request, 405, "text/plain", "That method is not for this path.\n");
-	else
-		http_reply_text(request, 404, "text/plain",
-			"Nothing is here: the MCP endpoint is /mcp.\n");
+	http_reply_text(request, 404, "text/plain", "Nothing is here: the MCP endpoint is /mcp.\n");
+}
+
+static void wrong_method(struct http_request *request, const char *path)
+{
+	static const char *const names[] = { [HTTP_GET] = "GET, HEAD", [HTTP_POST] = "POST",
+		[HTTP_PUT] = "PUT", [HTTP_DELETE] = "DELETE" };
+	char allow[64] = "OPTIONS";
+
+	for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+		size_t len = strlen(allow);
+
+		if (strcmp(routes[i].path, path) == 0)
+			snprintf(allow + len, sizeof allow - len, ", %s", names[routes[i].method]);
+	}
+	http_set_header(request, "Allow", allow);
+	http_reply_text(request, 405, "text/plain", "That method is not for this path.\n");
 }
 
 static bool is_json(const char *type)
@@ -100,13 +113,15 @@ void routes_head(struct http_request *request, void *data)
 	if (http_method(request) == HTTP_OPTIONS)
 		guard_preflight(server->guard, request);
 	else if (strncmp(path, "/.well-known/", 13) == 0)
-		not_found(request, false);
+		not_found(request);
 	else if (strcmp(path, "/") == 0 && is_browser(request))
 		pages_index(server, request);
 	else if ((route && route->flags & ROUTE_OPEN) || guard_token(server->guard, request)) {
 		if (route)
 			run(route, server, request);
+		else if (known)
+			wrong_method(request, canonical(path));
 		else
-			not_found(request, known);
+			not_found(request);
 	}
 }
