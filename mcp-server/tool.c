@@ -8,17 +8,6 @@
 #include "cleanup.h"
 #include "err.h"
 
-#define TOOL(name) extern const struct tool tool_##name;
-#include "tools.def"
-#undef TOOL
-
-#define TOOL(name) &tool_##name,
-const struct tool *const tools[] = {
-#include "tools.def"
-	NULL
-};
-#undef TOOL
-
 const struct tool *tool_find(const char *name, size_t len)
 {
 	for (size_t i = 0; tools[i]; i++) {

@@ -61,6 +61,10 @@ struct tool {
 /* All tools, in the order of tools.def; NULL at the end. */
 extern const struct tool *const tools[];
 
+/* Whether the list can change while the server runs: whoever changes it says so by
+ * listeners_tools_changed(). */
+extern const bool tools_may_change;
+
 /* NULL where there is none of that name. */
 const struct tool *tool_find(const char *name, size_t len);
 
