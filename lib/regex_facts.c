@@ -7,7 +7,7 @@
 #include "alloc.h"
 #include "err.h"
 #include "regex_class.h"
-#include "strings.h"
+#include "literal_set.h"
 
 /*
  * A descent along the grammar of pcre2pattern(3). A part of the pattern is `exact` where it
@@ -16,27 +16,27 @@
  * what was joined so far competes to be the need of the whole.
  */
 struct part {
-	struct strings exact, need;
+	struct literal_set exact, need;
 };
 
 static struct part parse_choice(struct regex_parser *p);
 
 static void part_release(struct part *part)
 {
-	strings_release(&part->exact);
-	strings_release(&part->need);
+	literal_set_release(&part->exact);
+	literal_set_release(&part->need);
 }
 
 static struct part nothing(void)
 {
-	return (struct part){ .exact = strings_empty() };
+	return (struct part){ .exact = literal_set_empty() };
 }
 
 /* ---- Literals ---- */
 
 static struct part place(struct byteset set)
 {
-	return (struct part){ .exact = strings_place(&set) };
+	return (struct part){ .exact = literal_set_place(&set) };
 }
 
 /* A character as it is; without case only where no other character but its case is equal. */
@@ -239,34 +239,34 @@ static bool parse_count(struct regex_parser *p, struct count *count)
 
 static struct part repeat(struct part part, struct count count)
 {
-	struct strings set = part.exact;
+	struct literal_set set = part.exact;
 
 	if (set.count && count.min == count.max && count.min >= 1 && count.min <= LITERAL_MAX) {
-		struct strings many = strings_empty();
+		struct literal_set many = literal_set_empty();
 		unsigned n = 0;
 
-		while (n < count.min && strings_append(&many, &set))
+		while (n < count.min && literal_set_append(&many, &set))
 			n++;
 		if (n == count.min) {
 			part_release(&part);
 			return (struct part){ .exact = many };
 		}
-		strings_release(&many);
+		literal_set_release(&many);
 	}
 	if (set.count && count.min == 0 && count.max == 1) {
-		struct strings none = strings_empty();
+		struct literal_set none = literal_set_empty();
 
-		if (strings_join(&part.exact, &none)) {
-			strings_release(&none);
+		if (literal_set_join(&part.exact, &none)) {
+			literal_set_release(&none);
 			return part;
 		}
-		strings_release(&none);
+		literal_set_release(&none);
 	}
 	if (count.min == 0) {
 		part_release(&part);
 	} else if (part.exact.count) {
 		part.need = part.exact;
-		part.exact = (struct strings){ 0 };
+		part.exact = (struct literal_set){ 0 };
 	}
 	return part;
 }
@@ -317,7 +317,7 @@ static struct part parse_atom(struct regex_parser *p)
 
 static struct part parse_sequence(struct regex_parser *p)
 {
-	struct strings run = strings_empty(), best = { 0 };
+	struct literal_set run = literal_set_empty(), best = { 0 };
 	bool exact = true;
 
 	while (!p->lost && p->at < p->len && p->text[p->at] != '|' && p->text[p->at] != ')') {
@@ -326,18 +326,18 @@ static struct part parse_sequence(struct regex_parser *p)
 
 		if (!p->lost && parse_count(p, &count))
 			part = repeat(part, count);
-		if (part.exact.count && strings_append(&run, &part.exact)) {
+		if (part.exact.count && literal_set_append(&run, &part.exact)) {
 			part_release(&part);
 			continue;
 		}
 		exact = false;
-		strings_prefer(&best, &run);
-		strings_prefer(&best, &part.need);
-		run = part.exact.count ? part.exact : strings_empty();
+		literal_set_prefer(&best, &run);
+		literal_set_prefer(&best, &part.need);
+		run = part.exact.count ? part.exact : literal_set_empty();
 	}
 	if (exact)
 		return (struct part){ .exact = run };
-	strings_prefer(&best, &run);
+	literal_set_prefer(&best, &run);
 	return (struct part){ .need = best };
 }
 
@@ -350,14 +350,14 @@ static struct part parse_choice(struct regex_parser *p)
 		buf_add_char(&p->out, '|');
 		struct part one = parse_sequence(p);
 		bool exact = all.exact.count && one.exact.count;
-		struct strings *into = all.exact.count ? &all.exact : &all.need;
-		const struct strings *more = one.exact.count ? &one.exact : &one.need;
+		struct literal_set *into = all.exact.count ? &all.exact : &all.need;
+		const struct literal_set *more = one.exact.count ? &one.exact : &one.need;
 
-		if (!into->count || !more->count || !strings_join(into, more)) {
+		if (!into->count || !more->count || !literal_set_join(into, more)) {
 			part_release(&all);
 		} else if (!exact && into == &all.exact) {
 			all.need = all.exact;
-			all.exact = (struct strings){ 0 };
+			all.exact = (struct literal_set){ 0 };
 		}
 		part_release(&one);
 	}
@@ -385,12 +385,12 @@ int regex_facts_init(
 			"line by line: search for the text of one of the lines",
 			p.newline);
 	}
-	struct strings *best = part.exact.count ? &part.exact : &part.need;
-	if (!p.lost && strings_useful(best)) {
+	struct literal_set *best = part.exact.count ? &part.exact : &part.need;
+	if (!p.lost && literal_set_useful(best)) {
 		facts->exact = best == &part.exact && !p.asserts;
 		facts->literals = best->at;
 		facts->count = best->count;
-		*best = (struct strings){ 0 };
+		*best = (struct literal_set){ 0 };
 	}
 	part_release(&part);
 	return 0;

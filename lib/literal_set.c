@@ -1,31 +1,31 @@
-#include "strings.h"
+#include "literal_set.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "alloc.h"
 
-struct strings strings_empty(void)
+struct literal_set literal_set_empty(void)
 {
-	return (struct strings){ alloc_zero(sizeof(struct literal)), 1 };
+	return (struct literal_set){ alloc_zero(sizeof(struct literal)), 1 };
 }
 
-struct strings strings_place(const struct byteset *set)
+struct literal_set literal_set_place(const struct byteset *set)
 {
-	struct strings one = strings_empty();
+	struct literal_set one = literal_set_empty();
 
 	one.at->len = 1;
 	one.at->at[0] = *set;
 	return one;
 }
 
-void strings_release(struct strings *set)
+void literal_set_release(struct literal_set *set)
 {
 	free(set->at);
-	*set = (struct strings){ 0 };
+	*set = (struct literal_set){ 0 };
 }
 
-bool strings_append(struct strings *into, const struct strings *tail)
+bool literal_set_append(struct literal_set *into, const struct literal_set *tail)
 {
 	size_t count = into->count * tail->count;
 
@@ -44,11 +44,11 @@ bool strings_append(struct strings *into, const struct strings *tail)
 		both[i].len += end->len;
 	}
 	free(into->at);
-	*into = (struct strings){ both, count };
+	*into = (struct literal_set){ both, count };
 	return true;
 }
 
-bool strings_join(struct strings *into, const struct strings *more)
+bool literal_set_join(struct literal_set *into, const struct literal_set *more)
 {
 	size_t count = into->count + more->count;
 
@@ -60,7 +60,7 @@ bool strings_join(struct strings *into, const struct strings *more)
 	return true;
 }
 
-bool strings_useful(const struct strings *set)
+bool literal_set_useful(const struct literal_set *set)
 {
 	for (size_t i = 0; i < set->count; i++)
 		if (set->at[i].len == 0)
@@ -68,13 +68,14 @@ bool strings_useful(const struct strings *set)
 	return set->count > 0;
 }
 
-void strings_prefer(struct strings *best, struct strings *set)
+void literal_set_prefer(struct literal_set *best, struct literal_set *set)
 {
-	if (strings_useful(set) && (!best->count || literals_rate(set->at, set->count) <
-							    literals_rate(best->at, best->count))) {
-		strings_release(best);
+	if (literal_set_useful(set) &&
+		(!best->count || literals_rate(set->at, set->count) <
+					 literals_rate(best->at, best->count))) {
+		literal_set_release(best);
 		*best = *set;
-		*set = (struct strings){ 0 };
+		*set = (struct literal_set){ 0 };
 	}
-	strings_release(set);
+	literal_set_release(set);
 }
