@@ -271,6 +271,10 @@ static enum MHD_Result on_access(void *data, struct MHD_Connection *mhd, const c
 		*context = request = request_new(data, mhd, path, method);
 		return begin(request);
 	}
+	if (*len > 0 && request->paused) { /* of a chunked body more may come at once: later */
+		http_request_sleep(request);
+		return MHD_YES;
+	}
 	if (*len > 0) {
 		take_piece(request, bytes, *len);
 		*len = 0;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "doors.h"
 #include "endpoint.h"
 #include "eras/sse_era.h"
 #include "guard.h"
@@ -34,6 +35,10 @@ static const struct route routes[] = {
 	{ "/mcp", HTTP_DELETE, 0, endpoint_delete },
 	{ "/sse", HTTP_GET, 0, sse_era_get },
 	{ "/messages", HTTP_POST, ROUTE_JSON, sse_era_post },
+	{ "/files", HTTP_GET, 0, door_files_get },
+	{ "/files", HTTP_PUT, 0, door_files_put },
+	{ "/exec", HTTP_POST, ROUTE_JSON, door_exec },
+	{ "/activity", HTTP_GET, 0, door_activity },
 	{ "/health", HTTP_GET, ROUTE_OPEN, pages_health },
 	{ "/metrics", HTTP_GET, 0, pages_metrics },
 };

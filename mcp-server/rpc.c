@@ -139,6 +139,7 @@ static void handle_request(const struct inbound *in, const struct peer *peer, js
 	struct call *call = call_new(&server->workspace, message, peer, in->sink);
 	call->server = server;
 	server->calls++;
+	server_touch(server);
 	if (in->sink->ops->begin)
 		in->sink->ops->begin(in->sink, call);
 	const struct method *method = method_find(call->method);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "catalog.h"
@@ -145,6 +146,14 @@ int server_run(struct server *server, struct err *err)
 		loop_signal(loop, SIGINT, on_signal, server, err) < 0)
 		return -1;
 	return loop_run(loop, err);
+}
+
+void server_touch(struct server *server)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	server->last_activity_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 void server_close(struct server *server)

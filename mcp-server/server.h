@@ -34,7 +34,8 @@ struct server {
 	struct stdio *stdio; /* NULL without */
 	struct link *links;  /* eras/sse_era.c: open HTTP+SSE connections */
 
-	size_t calls; /* being served */
+	size_t calls;      /* being served */
+	size_t busy_calls; /* those that do work: open subscriptions do none */
 	uint64_t tool_calls;
 	int64_t last_activity_ms; /* of the real-time clock */
 	bool stopping;
@@ -45,6 +46,9 @@ int server_open(struct server *server, const struct config *config, struct err *
 
 /* Serves until SIGTERM or SIGINT; a second one ends it at once. */
 int server_run(struct server *server, struct err *err);
+
+/* Somebody asked for something: this is what /activity tells as the last activity. */
+void server_touch(struct server *server);
 
 void server_close(struct server *server);
 

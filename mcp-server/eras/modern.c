@@ -40,15 +40,13 @@ static bool is_plain_value(const char *value)
 	return true;
 }
 
-/* The length of the base64 text in `=?base64?…?=`; SIZE_MAX for other values. */
-static size_t sentinel(const char *value)
+/* Whether a value is `=?base64?…?=`. */
+static bool is_encoded(const char *value, size_t len)
 {
-	size_t len = strlen(value), around = strlen(PREFIX) + strlen(SUFFIX);
+	size_t pre = strlen(PREFIX), post = strlen(SUFFIX);
 
-	if (strncmp(value, PREFIX, strlen(PREFIX)) != 0 || len < around ||
-		strcmp(value + len - strlen(SUFFIX), SUFFIX) != 0)
-		return SIZE_MAX;
-	return len - around;
+	return len >= pre + post && memcmp(value, PREFIX, pre) == 0 &&
+	       memcmp(value + len - post, SUFFIX, post) == 0;
 }
 
 /* Whether a header's text stands for the body's value; integers are compared as numbers. */
@@ -59,18 +57,22 @@ static bool same_value(const char *text, size_t len, const json_t *value)
 	if (json_is_string(value))
 		return len == json_string_length(value) &&
 		       memcmp(text, json_string_value(value), len) == 0;
-	if (json_is_boolean(value))
-		return strcmp(text, json_is_true(value) ? "true" : "false") == 0;
+	if (json_is_boolean(value)) {
+		const char *word = json_is_true(value) ? "true" : "false";
+		return len == strlen(word) && memcmp(text, word, len) == 0;
+	}
 	double number = strtod(text, &end);
-	return json_is_number(value) && *text && !*end && number == json_number_value(value);
+	return json_is_number(value) && len > 0 && end == text + len &&
+	       number == json_number_value(value);
 }
 
-static bool same_encoded(const char *base64, size_t len, const json_t *value)
+static bool same_encoded(const char *value, size_t len, const json_t *expected)
 {
 	AUTO_BUF struct buf text = BUF_INIT(HEADER_VALUE_MAX);
+	size_t pre = strlen(PREFIX), around = pre + strlen(SUFFIX);
 
-	return base64_decode(&text, base64, len) == 0 &&
-	       same_value(text.data ? text.data : "", text.len, value);
+	return base64_decode(&text, value + pre, len - around) == 0 &&
+	       same_value(text.data ? text.data : "", text.len, expected);
 }
 
 static bool check_header(const struct inbound *in, const json_t *id, const char *header,
@@ -84,9 +86,13 @@ static bool check_header(const struct inbound *in, const json_t *id, const char 
 		return mismatch(in, id, header, "is given more than once");
 	if (!is_plain_value(given))
 		return mismatch(in, id, header, "holds invalid characters");
-	size_t encoded = sentinel(given);
-	bool same = encoded == SIZE_MAX ? same_value(given, strlen(given), value) :
-					  same_encoded(given + strlen(PREFIX), encoded, value);
+	/* The white space around a value is not part of it (RFC 9110, section 5.5). */
+	given += strspn(given, " \t");
+	size_t len = strlen(given);
+	while (len > 0 && (given[len - 1] == ' ' || given[len - 1] == '\t'))
+		len--;
+	bool same = is_encoded(given, len) ? same_encoded(given, len, value) :
+					     same_value(given, len, value);
 	return same || mismatch(in, id, header, "differs from the body");
 }
 

@@ -1,0 +1,282 @@
+/*
+ * POST /exec: runs a command and streams what it prints, in frames as Docker's attach has them:
+ * one byte for the stream (1 standard output, 2 standard error), three zero bytes, the length as
+ * 32 bits big-endian, the bytes. The last frame has stream 3 and tells the end as JSON.
+ */
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "cleanup.h"
+#include "commands.h"
+#include "config.h"
+#include "door_path.h"
+#include "doors.h"
+#include "err.h"
+#include "http.h"
+#include "path.h"
+#include "result.h"
+#include "rpc.h"
+#include "server.h"
+#include "tool.h"
+
+enum { FRAME_MAX = 32 * 1024, QUEUE_MAX = 256 * 1024, TIMEOUT_MAX_S = 7 * 86400, ENVS_MAX = 1000 };
+enum { FRAME_END = 3 };
+
+struct execution {
+	struct server *server;
+	struct http_request *request; /* NULL once the stream is open */
+	struct http_stream *stream;   /* NULL once it was closed */
+	struct command *command;
+};
+
+static void execution_free(struct execution *run)
+{
+	command_free(run->command);
+	free(run);
+}
+
+static void send_frame(struct execution *run, int stream, const char *bytes, size_t len)
+{
+	unsigned char head[8] = { (unsigned char)stream, 0, 0, 0, (unsigned char)(len >> 24),
+		(unsigned char)(len >> 16), (unsigned char)(len >> 8), (unsigned char)len };
+
+	http_stream_write(run->stream, head, sizeof head);
+	http_stream_write(run->stream, bytes, len);
+}
+
+/* ---- the stream ---- */
+
+static void on_closed(struct http_stream *stream, void *data)
+{
+	struct execution *run = data;
+
+	(void)stream;
+	run->stream = NULL;
+	execution_free(run); /* a command that still runs is ended: nobody listens */
+}
+
+static void on_drained(struct http_stream *stream, void *data)
+{
+	struct execution *run = data;
+
+	(void)stream;
+	if (run->command)
+		command_resume(run->command);
+}
+
+static void open_stream(struct execution *run)
+{
+	if (run->stream)
+		return;
+	run->stream = http_reply_stream(run->request, 200,
+		"application/vnd.docker.multiplexed-stream", -1, QUEUE_MAX, on_closed, run);
+	http_stream_on_drained(run->stream, on_drained);
+	run->request = NULL;
+}
+
+/* ---- the command ---- */
+
+static void on_started(struct command *command, void *data)
+{
+	(void)command;
+	open_stream(data);
+}
+
+static size_t on_output(struct command *command, enum command_stream stream, const char *bytes,
+	size_t len, void *data)
+{
+	struct execution *run = data;
+
+	(void)command;
+	open_stream(run);
+	if (http_stream_queued(run->stream) > QUEUE_MAX - FRAME_MAX - 1024)
+		return 0;
+	if (len > FRAME_MAX)
+		len = FRAME_MAX;
+	send_frame(run, stream == COMMAND_STDOUT ? 1 : 2, bytes, len);
+	return len;
+}
+
+static void send_end(struct execution *run, const struct command_result *result)
+{
+	AUTO_BUF struct buf text = BUF_INIT(1024);
+	json_auto_t *end = json_pack("{s:i, s:o, s:b, s:I, s:I}", "exit_code", result->exit_code,
+		"signal", result->signo ? json_string(command_signal_name(result->signo)) :
+					  json_null(),
+		"timed_out", result->timed_out, "duration_ms", (json_int_t)result->duration_ms,
+		"max_rss_bytes", (json_int_t)result->max_rss_bytes);
+
+	buf_add_json(&text, end);
+	send_frame(run, FRAME_END, text.data, text.len);
+	http_stream_end(run->stream);
+}
+
+static void on_ended(struct command *command, const struct command_result *result,
+	const struct err *err, void *data)
+{
+	struct execution *run = data;
+
+	(void)command;
+	if (!result && run->request) {
+		door_refuse(run->request, err);
+		execution_free(run);
+		return;
+	}
+	open_stream(run);
+	if (result)
+		send_end(run, result);
+	else
+		http_stream_cut(run->stream);
+}
+
+/* ---- the request ---- */
+
+/* 'it'\''s' */
+static void quote(struct buf *out, const char *text)
+{
+	buf_add_char(out, '\'');
+	for (; *text; text++)
+		*text == '\'' ? buf_add_text(out, "'\\''") : buf_add_char(out, *text);
+	buf_add_char(out, '\'');
+}
+
+/* Another user's command goes through sudo, which knows who may become whom. */
+static int add_user(struct buf *out, const char *user, const char *command, struct err *err)
+{
+	const struct passwd *wanted = getpwnam(user);
+
+	if (!wanted)
+		return err_set(err, ERR_INVALID, "there is no user %.64s", user);
+	if (wanted->pw_uid == geteuid()) {
+		buf_add_text(out, command);
+		return 0;
+	}
+	buf_add_text(out, "exec sudo -n -u ");
+	quote(out, user);
+	buf_add_text(out, " -- sh -c ");
+	quote(out, command);
+	return 0;
+}
+
+static int read_envs(json_t *body, char ***out, struct err *err)
+{
+	json_t *envs = json_object_get(body, "envs"), *value;
+	const char *name;
+	size_t count = 0;
+
+	if (json_object_size(envs) > ENVS_MAX)
+		return err_set(err, ERR_LIMIT, "'envs' may hold %d variables", ENVS_MAX);
+	char **list = alloc_array(json_object_size(envs) + 1, sizeof(char *));
+	json_object_foreach(envs, name, value)
+		list[count++] = alloc_printf("%s=%s", name, json_string_value(value));
+	*out = list;
+	return 0;
+}
+
+static void free_envs(char **list)
+{
+	for (size_t i = 0; list && list[i]; i++)
+		free(list[i]);
+	free(list);
+}
+
+static const struct param params[] = {
+	{ .name = "command", .type = PARAM_STRING, .required = true },
+	{ .name = "cwd", .type = PARAM_STRING },
+	{ .name = "envs", .type = PARAM_STRING_MAP },
+	{ .name = "user", .type = PARAM_STRING },
+	{ .name = "stdin", .type = PARAM_STRING },
+	{ .name = "timeout", .type = PARAM_INTEGER, .min = 1, .max = TIMEOUT_MAX_S },
+	{ 0 },
+};
+
+/* The body is checked as a tool's arguments are. */
+static const struct tool shape = { .name = "exec", .params = params };
+
+static const struct command_events events = {
+	.started = on_started,
+	.output = on_output,
+	.ended = on_ended,
+};
+
+static int start(struct execution *run, json_t *body, struct err *err)
+{
+	struct server *server = run->server;
+	const char *command, *cwd, *user;
+	AUTO_BUF struct buf text = BUF_INIT((size_t)server->config->body_max * 4);
+	AUTO_CLOSE int fd = -1;
+	char **envs = NULL;
+
+	if (tool_check_args(&shape, body, err) < 0 ||
+		arg_text(body, "command", NULL, &command, err) < 0 ||
+		arg_text(body, "cwd", path_root_name(server->workspace.roots, 0), &cwd, err) < 0 ||
+		arg_text(body, "user", NULL, &user, err) < 0)
+		return -1;
+	fd = door_open_directory(&server->workspace, cwd, err);
+	if (fd < 0 || read_envs(body, &envs, err) < 0)
+		return -1;
+	int failed = user ? add_user(&text, user, command, err) : buf_add_text(&text, command);
+	struct command_spec spec = {
+		.command = text.data,
+		.cwd_fd = fd,
+		.cwd = cwd,
+		.env = (const char *const *)envs,
+		.timeout_ms = arg_integer(body, "timeout", 0) * 1000,
+		.streamed = true,
+	};
+	spec.input = arg_string(body, "stdin", &spec.input_len);
+	if (!failed)
+		failed = command_start(server->workspace.commands, &spec, &events, run,
+			&run->command, err);
+	free_envs(envs);
+	return failed;
+}
+
+static void on_body(struct http_request *request, void *data)
+{
+	struct execution *run = data;
+	struct err err;
+	size_t len;
+	const char *bytes = http_body(request, &len);
+	json_auto_t *body = rpc_parse(run->server->config, bytes, len, &err);
+
+	server_touch(run->server);
+	if (!body || start(run, body, &err) < 0) {
+		door_refuse(request, &err);
+		execution_free(run);
+	}
+}
+
+static void on_body_gone(struct http_request *request, void *data)
+{
+	(void)request;
+	execution_free(data);
+}
+
+/* The client left before the first byte: there is no stream yet that would tell. */
+static void on_gone(struct http_request *request, bool dead, void *data)
+{
+	struct execution *run = data;
+
+	if (!dead)
+		return;
+	if (run->stream) {
+		http_stream_cut(run->stream);
+		return;
+	}
+	http_reply(request, 503, NULL, NULL);
+	execution_free(run);
+}
+
+void door_exec(struct server *server, struct http_request *request)
+{
+	struct execution *run = alloc_zero(sizeof *run);
+
+	*run = (struct execution){ .server = server, .request = request };
+	http_on_gone(request, on_gone, run);
+	http_read_body(request, (size_t)server->config->body_max, on_body, on_body_gone, run);
+}
