@@ -259,9 +259,13 @@ static int start(struct keeper_link *link, struct err *err)
 	if (link->pid != 0)
 		return err_set(
 			err, ERR_IO, "the process that runs the commands is ending; try again");
-	if (listen_there(link, &listen_fd, err) < 0 || spawn(link, listen_fd, err) < 0 ||
-		connect_to_keeper(link, err) < 0)
+	/* Connected first: a keeper that finds nobody there leaves again. */
+	if (listen_there(link, &listen_fd, err) < 0 || connect_to_keeper(link, err) < 0)
 		return -1;
+	if (spawn(link, listen_fd, err) < 0) {
+		disconnect(link);
+		return -1;
+	}
 	return watch(link, err);
 }
 
