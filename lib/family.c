@@ -209,17 +209,23 @@ size_t family_signal(const uint64_t *marks, size_t len, int signo)
 	return signal_new(marks, len, signo, NULL);
 }
 
+/* Stops all, until two rounds in a row find nobody new: one that forks and exits all the time
+ * may slip through a single one. */
+static void stop_all(const uint64_t *marks, size_t len, struct members *stopped)
+{
+	int quiet = 0;
+
+	for (int rounds = 0; quiet < 2 && rounds < ROUNDS_MAX; rounds++)
+		quiet = signal_new(marks, len, SIGSTOP, stopped) == 0 ? quiet + 1 : 0;
+}
+
 void family_kill(const uint64_t *marks, size_t len)
 {
 	struct members stopped = { 0 };
-	int rounds = 0;
 
-	do {
-		while (signal_new(marks, len, SIGSTOP, &stopped) > 0 && ++rounds < ROUNDS_MAX)
-			;
-		for (size_t i = 0; i < stopped.len; i++)
-			if (stopped.all[i].ours)
-				signal_one(&stopped.all[i], SIGKILL);
-	} while (signal_new(marks, len, SIGSTOP, &stopped) > 0 && ++rounds < ROUNDS_MAX);
+	stop_all(marks, len, &stopped);
+	for (size_t i = 0; i < stopped.len; i++)
+		if (stopped.all[i].ours)
+			signal_one(&stopped.all[i], SIGKILL);
 	free(stopped.all);
 }
