@@ -22,6 +22,7 @@
 enum {
 	KILL_AFTER_MS = 2000, /* SIGKILL follows SIGTERM */
 	SETTLE_MS = 50,       /* output of processes left behind that still belongs to the result */
+	STATUS_AFTER_MS = 100, /* a shorter foreground command has a status at its end only */
 	DRAINS_AT_END = 64,
 	COMMAND_SHOWN = 4000, /* bytes of the command line in status and lists */
 	VARS_MAX = 100 * 1000,
@@ -143,6 +144,12 @@ static void set_timer(struct job *job, int64_t ms)
 	loop_timer_set(job->timer, ms);
 }
 
+static void await_time_out(struct job *job)
+{
+	if (job->time_out_at_ms > 0)
+		set_timer(job, job->time_out_at_ms - loop_now_ms(job->keeper->loop));
+}
+
 static void finish(struct job *job);
 
 /* The rest of starting, where a failure is the command's end. */
@@ -191,8 +198,13 @@ struct job *job_start(struct keeper *keeper, struct wire_message *message, struc
 		return job;
 	}
 	if (request.fixed.timeout_ms > 0)
-		set_timer(job, request.fixed.timeout_ms);
-	job_write_status(job);
+		job->time_out_at_ms = loop_now_ms(keeper->loop) + request.fixed.timeout_ms;
+	if (job->flags & WIRE_BACKGROUND) {
+		job_write_status(job);
+		await_time_out(job);
+	} else {
+		set_timer(job, STATUS_AFTER_MS);
+	}
 	if (job->flags & (WIRE_BACKGROUND | WIRE_STREAMED))
 		keeper_news(keeper, job, JOB_SAY_STARTED);
 	return job;
@@ -261,8 +273,12 @@ static void look(struct job *job)
 {
 	if (!job->reaped || job->phase == JOB_ENDED)
 		return;
-	if (job->phase == JOB_ENDING && !job->killed && family_signal(&job->mark, 1, 0) > 0)
-		return;
+	if (job->phase == JOB_ENDING && !job->killed) {
+		if (family_signal(&job->mark, 1, 0) > 0)
+			return;
+		job->killed = true;
+		family_kill(&job->mark, 1); /* whoever was not seen, being on the run */
+	}
 	read_rest(job);
 	if (at_end(job) || (job->settled && !reader_is_behind(job)))
 		finish(job);
@@ -294,9 +310,12 @@ static void on_output(void *data)
 		keeper_news(job->keeper, job, JOB_SAY_GREW);
 	if (!at_end(job))
 		return;
-	look(job);
-	if (job->phase == JOB_ENDED)
-		keeper_look_at(job->keeper, job);
+	if (job->phase != JOB_ENDED) {
+		look(job);
+		return;
+	}
+	job_write_status(job); /* what it left behind has written more */
+	keeper_look_at(job->keeper, job);
 }
 
 void job_end(struct job *job)
@@ -345,8 +364,12 @@ static void on_timer(void *data)
 		if (!job->reaped)
 			kill(-job->pid, SIGKILL);
 		look(job);
-	} else {
+	} else if (job->time_out_at_ms > 0 &&
+		   loop_now_ms(job->keeper->loop) >= job->time_out_at_ms) {
 		time_out(job);
+	} else {
+		job_write_status(job);
+		await_time_out(job);
 	}
 }
 

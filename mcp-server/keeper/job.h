@@ -43,9 +43,10 @@ struct job {
 	bool reaped, killed, settled; /* settled: enough time to read what was written */
 	int wait_status, sysno;
 	int64_t started_ms, started_at_ms, duration_ms; /* realtime, monotonic, or -1 */
+	int64_t time_out_at_ms; /* by the loop's clock; 0: never */
 	uint64_t max_rss_bytes;
 	struct stream streams[2];
-	struct loop_timer *timer; /* until the time-out, SIGKILL, or settled; NULL: never needed */
+	struct loop_timer *timer; /* until a status is due, the time-out, SIGKILL, or settled */
 	char *command, *cwd;      /* cut */
 
 	unsigned news;

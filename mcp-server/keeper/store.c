@@ -22,6 +22,8 @@ enum {
 	FOLDERS_MAX = 100 * 1000, /* looked at when opening */
 };
 
+static const int file_flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+
 struct ended {
 	uint64_t number, bytes;
 	int64_t when_ns; /* used while opening only */
@@ -68,20 +70,24 @@ static void remove_folder(const struct store *store, uint64_t number)
 	unlinkat(store->fd, name, AT_REMOVEDIR);
 }
 
+/* The first `n` of those that ended are looked after no more. */
+static void forget(struct store *store, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		store->bytes -= store->ended[i].bytes;
+	store->len -= n;
+	memmove(store->ended, store->ended + n, store->len * sizeof *store->ended);
+}
+
+/* An eighth more than the limit: while many run at once, folders are recycled, not removed. */
 static void prune(struct store *store)
 {
-	size_t gone = 0;
+	uint64_t most = store->commands_max + store->commands_max / 8;
 
-	while (gone < store->len &&
-		(store->len - gone > store->commands_max || store->bytes > store->bytes_max)) {
-		remove_folder(store, store->ended[gone].number);
-		store->bytes -= store->ended[gone].bytes;
-		gone++;
+	while (store->len > 0 && (store->len > most || store->bytes > store->bytes_max)) {
+		remove_folder(store, store->ended[0].number);
+		forget(store, 1);
 	}
-	if (gone == 0)
-		return;
-	store->len -= gone;
-	memmove(store->ended, store->ended + gone, store->len * sizeof *store->ended);
 }
 
 static void add_ended(struct store *store, const struct ended *ended)
@@ -111,24 +117,72 @@ void store_set_limits(struct store *store, uint64_t commands, uint64_t bytes)
 
 /* ---- one command ---- */
 
-int store_make(struct store *store, uint64_t number, int log_fds[2], struct err *err)
+/* Empties a file of ours; asks first, since truncating takes its time even where it is none. */
+static bool make_empty(int fd)
 {
-	static const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
-	char name[NAME_ROOM];
+	struct stat st;
 
-	wire_id(number, name);
-	if (mkdirat(store->fd, name, 0700) < 0)
-		return err_sys(err, "make the log folder %s", name);
-	AUTO_CLOSE int out = openat(store->fd, in_folder(number, "stdout", name), flags, 0600);
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
+	       (st.st_size == 0 || ftruncate(fd, 0) == 0);
+}
+
+/* Opens both logs of a folder, empty. */
+static int open_logs(const struct store *store, uint64_t number, int log_fds[2], struct err *err)
+{
+	char name[NAME_ROOM];
+	AUTO_CLOSE int out = openat(store->fd, in_folder(number, "stdout", name), file_flags, 0600);
 	AUTO_CLOSE int errors =
-		out < 0 ? -1 : openat(store->fd, in_folder(number, "stderr", name), flags, 0600);
-	if (errors < 0) {
-		err_sys(err, "make the log %s", name);
-		remove_folder(store, number);
-		return -1;
-	}
+		out < 0 ? -1
+			: openat(store->fd, in_folder(number, "stderr", name), file_flags, 0600);
+
+	if (errors < 0)
+		return err_sys(err, "make the log %s", name);
+	if (!make_empty(out) || !make_empty(errors))
+		return err_set(err, ERR_IO, "somebody has changed the log folder of %s", name);
 	log_fds[0] = steal_fd(&out);
 	log_fds[1] = steal_fd(&errors);
+	return 0;
+}
+
+/*
+ * Where a folder would be removed soon to make room for this one, it becomes this one: making
+ * and removing files takes a multiple of the time that renaming does.
+ */
+static bool recycle(struct store *store, uint64_t number, int log_fds[2])
+{
+	char name[NAME_ROOM], fresh[NAME_ROOM];
+
+	if (store->len == 0 || store->len < store->commands_max)
+		return false;
+	uint64_t oldest = store->ended[0].number;
+	forget(store, 1);
+	in_folder(oldest, "status", name);
+	in_folder(oldest, "status.new", fresh);
+	if (renameat(store->fd, name, store->fd, fresh) < 0 && errno != ENOENT)
+		return false;
+	wire_id(oldest, name);
+	wire_id(number, fresh);
+	if (renameat2(store->fd, name, store->fd, fresh, RENAME_NOREPLACE) < 0)
+		return false;
+	if (open_logs(store, number, log_fds, NULL) == 0)
+		return true;
+	remove_folder(store, number);
+	return false;
+}
+
+int store_make(struct store *store, uint64_t number, int log_fds[2], struct err *err)
+{
+	char name[NAME_ROOM];
+
+	if (!recycle(store, number, log_fds)) {
+		wire_id(number, name);
+		if (mkdirat(store->fd, name, 0700) < 0)
+			return err_sys(err, "make the log folder %s", name);
+		if (open_logs(store, number, log_fds, err) < 0) {
+			remove_folder(store, number);
+			return -1;
+		}
+	}
 	if (number > store->last)
 		store->last = number;
 	return 0;
@@ -138,12 +192,14 @@ int store_write_status(
 	struct store *store, uint64_t number, const struct buf *json, struct err *err)
 {
 	char name[NAME_ROOM], fresh[NAME_ROOM];
+	struct stat st;
 
 	in_folder(number, "status", name);
 	in_folder(number, "status.new", fresh);
-	AUTO_CLOSE int fd = openat(
-		store->fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	AUTO_CLOSE int fd = openat(store->fd, fresh, file_flags, 0600);
 	if (fd < 0 || write(fd, json->data, json->len) != (ssize_t)json->len ||
+		fstat(fd, &st) < 0 ||
+		(st.st_size > (off_t)json->len && ftruncate(fd, (off_t)json->len) < 0) ||
 		renameat(store->fd, fresh, store->fd, name) < 0)
 		return err_sys(err, "write %s", name);
 	return 0;
@@ -186,28 +242,27 @@ static const char running[] = "{\"state\":\"running\",", lost[] = "{\"state\":\"
 static void give_up(struct store *store, uint64_t number, const char *status)
 {
 	AUTO_BUF struct buf text;
-	uint64_t mark = store_mark(number);
 
-	if (strstr(status, foreground))
-		family_kill(&mark, 1);
 	buf_init(&text, 2 * STATUS_MAX);
 	buf_add_text(&text, lost);
 	buf_add_text(&text, status + sizeof running - 1);
 	store_write_status(store, number, &text, NULL);
 }
 
-/* False where another keeper still runs it. */
-static bool settle(struct store *store, uint64_t number)
+/* False where another keeper still runs it. Whether its processes have to go: `kill`. One
+ * without a status was short, and in the foreground. */
+static bool settle(struct store *store, uint64_t number, bool *kill)
 {
 	AUTO_BUF struct buf status;
 
 	buf_init(&status, STATUS_MAX);
-	if (!read_status(store, number, &status) ||
-		strncmp(status.data, running, sizeof running - 1) != 0)
+	*kill = !read_status(store, number, &status);
+	if (*kill || strncmp(status.data, running, sizeof running - 1) != 0)
 		return true;
 	const char *pid = strstr(status.data, keeper_pid);
 	if (pid && keeper_lives(strtol(pid + sizeof keeper_pid - 1, NULL, 10)))
 		return false;
+	*kill = strstr(status.data, foreground) != NULL;
 	give_up(store, number, status.data);
 	return true;
 }
@@ -234,11 +289,21 @@ static int compare_ended(const void *a, const void *b)
 	return (x->when_ns > y->when_ns) - (x->when_ns < y->when_ns);
 }
 
+static int compare_marks(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
 static int find_folders(struct store *store, struct err *err)
 {
 	int fd = openat(store->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	AUTO_CLOSEDIR DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	AUTO_FREE uint64_t *marks = NULL;
 	const struct dirent *entry;
+	size_t strays = 0;
+	bool kill;
 
 	if (!dir)
 		return err_sys(err, "read the folder of commands");
@@ -248,13 +313,21 @@ static int find_folders(struct store *store, struct err *err)
 			continue;
 		if (ended.number > store->last)
 			store->last = ended.number;
-		if (!settle(store, ended.number))
+		if (!settle(store, ended.number, &kill))
 			continue;
+		if (kill) {
+			marks = alloc_grow(marks, (strays + 1) * sizeof *marks);
+			marks[strays++] = store_mark(ended.number);
+		}
 		measure(store, &ended);
 		add_ended(store, &ended);
 	}
 	if (store->len > 0)
 		qsort(store->ended, store->len, sizeof *store->ended, compare_ended);
+	if (strays > 0) {
+		qsort(marks, strays, sizeof *marks, compare_marks);
+		family_kill(marks, strays);
+	}
 	return 0;
 }
 
@@ -267,7 +340,7 @@ int store_open(int state_fd, struct store **out, struct err *err)
 		return err_sys(err, "open the folder of commands");
 
 	struct store *store = alloc_zero(sizeof *store);
-	*store = (struct store){ .fd = fd, .commands_max = UINT64_MAX, .bytes_max = UINT64_MAX };
+	*store = (struct store){ .fd = fd, .commands_max = UINT32_MAX, .bytes_max = UINT64_MAX };
 	if (find_folders(store, err) < 0) {
 		store_free(store);
 		return -1;
