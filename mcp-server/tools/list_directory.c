@@ -168,9 +168,8 @@ static json_t *target_json(int dirfd, const char *name)
 /* In the text a name is one line, whatever is in it. */
 static void add_line(struct listing *listing, const char *name)
 {
-	AUTO_BUF struct buf line;
+	AUTO_BUF struct buf line = BUF_INIT(PATH_MAX * MAX_DEPTH);
 
-	buf_init(&line, PATH_MAX * MAX_DEPTH);
 	buf_add_text(&line, listing->count ? "\n" : "");
 	buf_add(&line, listing->path.data, listing->path.len);
 	buf_add_text(&line, name);
@@ -262,9 +261,8 @@ static int list(struct listing *listing, int fd, int depth, struct err *err)
 
 static void add_notes(struct listing *listing)
 {
-	AUTO_BUF struct buf note;
+	AUTO_BUF struct buf note = BUF_INIT(512);
 
-	buf_init(&note, 512);
 	if (listing->unreadable)
 		buf_addf(&note, "\n[%zu of these directories could not be read]",
 			listing->unreadable);
@@ -299,15 +297,15 @@ static enum tool_status run(struct call *call, json_t *args, struct err *err)
 		.limit = (size_t)arg_integer(args, "limit", DEFAULT_LIMIT),
 		.room = call_workspace(call)->result_max / 2,
 		.entries = json_array(),
+		.path = BUF_INIT(MAX_DEPTH * (NAME_MAX + 1)),
 	};
 	json_auto_t *entries = listing.entries;
 	size_t len = 1;
 	const char *path = arg_given(args, "path") ? arg_string(args, "path", &len) : ".";
-	int fd;
+	int fd = -1;
 
 	if (open_directory(call, path, len, &fd, err) < 0)
 		return TOOL_FAILED;
-	buf_init(&listing.path, MAX_DEPTH * (NAME_MAX + 1));
 	call_text_begin(call);
 	int rc = list(&listing, fd, (int)arg_integer(args, "depth", 1), err);
 	buf_release(&listing.path);

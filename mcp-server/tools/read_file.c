@@ -106,10 +106,11 @@ static size_t span(const struct file *file, size_t len, int64_t want, size_t *fo
 static bool ends_line(const struct file *file, size_t len)
 {
 	size_t unit = charset_unit(file->charset), found = 0;
-	struct file tail = { .charset = file->charset, .bytes = file->bytes + len - unit };
 
-	if (len >= unit)
+	if (len >= unit) {
+		struct file tail = { .charset = file->charset, .bytes = file->bytes + len - unit };
 		span(&tail, unit, 1, &found);
+	}
 	return found == 1;
 }
 
@@ -269,9 +270,8 @@ static struct page cut_page(const struct file *file)
 static void add_note(const struct file *file, const struct page *page)
 {
 	const struct request *request = file->request;
-	AUTO_BUF struct buf note;
+	AUTO_BUF struct buf note = BUF_INIT(256);
 
-	buf_init(&note, 256);
 	if (!page->more)
 		return;
 	if (page->cut_line)
@@ -290,9 +290,8 @@ static void add_note(const struct file *file, const struct page *page)
 
 static void add_text(struct file *file, size_t len)
 {
-	AUTO_BUF struct buf text;
+	AUTO_BUF struct buf text = BUF_INIT(3 * len);
 
-	buf_init(&text, 3 * len);
 	if (file->charset == CHARSET_UTF8 && utf8_valid_prefix(file->bytes, len) < len)
 		file->charset = charset_detect_part(file->bytes, len);
 	if (file->charset == CHARSET_UTF8) {
@@ -314,12 +313,12 @@ static void send_page(struct file *file)
 	add_note(file, &page);
 	call_text_end(file->call);
 	add_meta(file, &(struct facts){
-		.start_line = empty ? 0 : request->line,
-		.end_line = empty ? 0 : page.end_line,
-		.next_offset = page.more ? page.end_line + !page.cut_line : 0,
-		.next_byte = page.cut_line ? page.next_byte : 0,
-		.encoding = charset_name(file->charset),
-	});
+			       .start_line = empty ? 0 : request->line,
+			       .end_line = empty ? 0 : page.end_line,
+			       .next_offset = page.more ? page.end_line + !page.cut_line : 0,
+			       .next_byte = page.cut_line ? page.next_byte : 0,
+			       .encoding = charset_name(file->charset),
+		       });
 }
 
 static int past_the_end(const struct file *file, const struct skipped *skipped, struct err *err)

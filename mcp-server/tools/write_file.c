@@ -31,7 +31,7 @@ static int write_whole(const struct path_roots *roots, const struct request *req
 {
 	AUTO_SAVE struct save save = { .dirfd = -1, .fd = -1 };
 	char name[NAME_MAX + 1];
-	int dirfd;
+	int dirfd = -1;
 	/* A link that is there is something that exists: it is followed only to write over. */
 	int opened = replace ? path_open_target(roots, request->path, request->path_len, true,
 				       &dirfd, name, err)

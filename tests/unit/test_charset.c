@@ -13,9 +13,8 @@ static enum charset detect(const char *text, size_t len)
 
 static void check_decoded(enum charset charset, const char *bytes, size_t len, const char *want)
 {
-	AUTO_BUF struct buf text;
+	AUTO_BUF struct buf text = BUF_INIT(100000);
 
-	buf_init(&text, 100000);
 	CHECK_INT(charset_decode(charset, bytes, len, &text), 0);
 	CHECK_TEXT(text.data, want);
 }
@@ -103,10 +102,9 @@ static void decodes_every_encoding(void)
 
 static void decodes_long_texts_across_its_parts(void)
 {
-	AUTO_BUF struct buf bytes, text;
+	AUTO_BUF struct buf bytes = BUF_INIT(100000);
+	AUTO_BUF struct buf text = BUF_INIT(100000);
 
-	buf_init(&bytes, 100000);
-	buf_init(&text, 100000);
 	buf_add(&bytes, "x\0", 2); /* pairs at odd places: one lies across each part's end */
 	for (int i = 0; i < 5000; i++)
 		buf_add(&bytes, "\x3D\xD8\x00\xDE", 4);
@@ -127,9 +125,8 @@ static void cuts_between_characters(void)
 
 static void refuses_what_does_not_fit(void)
 {
-	AUTO_BUF struct buf text;
+	AUTO_BUF struct buf text = BUF_INIT(4);
 
-	buf_init(&text, 4);
 	CHECK_INT(charset_decode(CHARSET_LATIN1, "caf\xE9", 4, &text), -1);
 	buf_clear(&text);
 	CHECK_INT(charset_decode(CHARSET_UTF8, "a\xFF\xFF", 3, &text), -1);

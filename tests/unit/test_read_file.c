@@ -75,9 +75,8 @@ static void put(struct toolkit *kit, const char *path, const char *text)
 /* A file of `lines` lines "line 1", "line 2" … */
 static void put_lines(struct toolkit *kit, const char *path, int lines)
 {
-	AUTO_BUF struct buf text;
+	AUTO_BUF struct buf text = BUF_INIT(64 << 20);
 
-	buf_init(&text, 64 << 20);
 	for (int i = 1; i <= lines; i++)
 		buf_addf(&text, "line %d\n", i);
 	toolkit_file(kit, path, text.data, text.len);
@@ -188,7 +187,7 @@ static int read_in_pages(struct toolkit *kit, const char *path, const char *limi
 static void ends_a_page_after_2000_lines(void)
 {
 	struct toolkit kit;
-	AUTO_BUF struct buf text;
+	AUTO_BUF struct buf text = BUF_INIT(1 << 20);
 
 	toolkit_open(&kit);
 	put_lines(&kit, "long", 4500);
@@ -196,7 +195,6 @@ static void ends_a_page_after_2000_lines(void)
 	CHECK(strstr(toolkit_text(result),
 		"\nline 2000\n[Lines 1-2000 are shown, the file goes on: "
 		"call read_file with offset=2001 for more]"));
-	buf_init(&text, 1 << 20);
 	CHECK_INT(read_in_pages(&kit, "long", "", &text), 3);
 	CHECK_INT(text.len, 9 * 7 + 90 * 8 + 900 * 9 + 3501 * 10);
 	put_lines(&kit, "exact", 2000);
@@ -208,11 +206,10 @@ static void ends_a_page_after_2000_lines(void)
 static void ends_a_page_after_256_kb_at_a_line(void)
 {
 	struct toolkit kit;
-	AUTO_BUF struct buf want, have;
+	AUTO_BUF struct buf want = BUF_INIT(4 << 20);
+	AUTO_BUF struct buf have = BUF_INIT(4 << 20);
 
 	toolkit_open(&kit);
-	buf_init(&want, 4 << 20);
-	buf_init(&have, 4 << 20);
 	for (int i = 0; i < 700; i++)
 		buf_addf(&want, "%01000d\n", i);
 	toolkit_file(&kit, "wide", want.data, want.len);
@@ -229,11 +226,10 @@ static void ends_a_page_after_256_kb_at_a_line(void)
 static void goes_on_within_a_long_line(void)
 {
 	struct toolkit kit;
-	AUTO_BUF struct buf want, have;
+	AUTO_BUF struct buf want = BUF_INIT(4 << 20);
+	AUTO_BUF struct buf have = BUF_INIT(4 << 20);
 
 	toolkit_open(&kit);
-	buf_init(&want, 4 << 20);
-	buf_init(&have, 4 << 20);
 	buf_add_text(&want, "first\n");
 	for (int i = 0; i < 150000; i++)
 		buf_add_text(&want, "\xE2\x82\xAC"
@@ -273,12 +269,11 @@ static void reads_no_more_than_8_mb_of_a_line(void)
 static void keeps_below_the_limit_of_results(void)
 {
 	struct toolkit kit;
-	AUTO_BUF struct buf have;
+	AUTO_BUF struct buf have = BUF_INIT(1 << 20);
 
 	toolkit_open(&kit);
 	kit.workspace.result_max = 64 * 1024;
 	put_lines(&kit, "long", 20000);
-	buf_init(&have, 1 << 20);
 	CHECK(read_in_pages(&kit, "long", ", \"limit\": 1000000", &have) > 5);
 	CHECK_INT(have.len, 9 * 7 + 90 * 8 + 900 * 9 + 9000 * 10 + 10001 * 11);
 	toolkit_close(&kit);
@@ -375,12 +370,11 @@ static void converts_utf16_of_both_kinds(void)
 static void reads_long_utf16_in_pages(void)
 {
 	struct toolkit kit;
-	AUTO_BUF struct buf bytes, want, have;
+	AUTO_BUF struct buf bytes = BUF_INIT(4 << 20);
+	AUTO_BUF struct buf want = BUF_INIT(4 << 20);
+	AUTO_BUF struct buf have = BUF_INIT(4 << 20);
 
 	toolkit_open(&kit);
-	buf_init(&bytes, 4 << 20);
-	buf_init(&want, 4 << 20);
-	buf_init(&have, 4 << 20);
 	buf_add(&bytes, "\xFF\xFEx\0", 4);
 	buf_add_text(&want, "x");
 	for (int i = 0; i < 100000; i++) {
@@ -398,10 +392,9 @@ static void reads_long_utf16_in_pages(void)
 static void notices_latin1_behind_a_plain_head(void)
 {
 	struct toolkit kit;
-	AUTO_BUF struct buf text;
+	AUTO_BUF struct buf text = BUF_INIT(1 << 20);
 
 	toolkit_open(&kit);
-	buf_init(&text, 1 << 20);
 	for (int i = 0; i < 1000; i++)
 		buf_add_text(&text, "plain text, line by line\n");
 	buf_add_text(&text, "caf\xE9\n");
@@ -414,7 +407,7 @@ static void shows_images(void)
 {
 	static const char png[] = "\x89PNG\r\n\x1A\n\0\0\0\rIHDR";
 	struct toolkit kit;
-	AUTO_BUF struct buf data;
+	AUTO_BUF struct buf data = BUF_INIT(1000);
 
 	toolkit_open(&kit);
 	toolkit_file(&kit, "picture.txt", png, sizeof png);
@@ -422,7 +415,6 @@ static void shows_images(void)
 	json_t *item = json_array_get(json_object_get(result, "content"), 0);
 	CHECK_TEXT(json_string_value(json_object_get(item, "type")), "image");
 	CHECK_TEXT(json_string_value(json_object_get(item, "mimeType")), "image/png");
-	buf_init(&data, 1000);
 	base64_add(&data, png, sizeof png);
 	CHECK_TEXT(json_string_value(json_object_get(item, "data")), data.data);
 

@@ -26,9 +26,8 @@ static size_t put(char *out, uint32_t c)
 /* JSON by the code under test, read back by jansson: a new reference, NULL where refused. */
 static json_t *round_trip(const char *bytes, size_t len)
 {
-	AUTO_BUF struct buf json;
+	AUTO_BUF struct buf json = BUF_INIT(64 << 20);
 
-	buf_init(&json, 64 << 20);
 	if (utf8_add_json(&json, bytes, len) < 0)
 		return NULL;
 	return json_loadb(json.data, json.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
@@ -132,9 +131,8 @@ static void tells_a_cut_character_from_a_bad_one(void)
 
 static void escapes_what_json_demands(void)
 {
-	AUTO_BUF struct buf json;
+	AUTO_BUF struct buf json = BUF_INIT(1000);
 
-	buf_init(&json, 1000);
 	CHECK_INT(utf8_add_json(&json, "a\"b\\c/\b\f\n\r\t\0\x1f\x7f<", 15), 0);
 	CHECK_TEXT(json.data, "\"a\\\"b\\\\c/\\b\\f\\n\\r\\t\\u0000\\u001f\x7f<\"");
 	buf_clear(&json);
@@ -168,9 +166,8 @@ static void escapes_each_byte_at_each_place(void)
 static void keeps_characters_across_every_boundary(void)
 {
 	static const char *const characters[] = { "\xC3\xA9", "\xE4\xB8\xAD", "\xF0\x9F\x98\x80" };
-	AUTO_BUF struct buf text;
+	AUTO_BUF struct buf text = BUF_INIT(1 << 20);
 
-	buf_init(&text, 1 << 20);
 	for (size_t pad = 4080; pad < 4100; pad++) {
 		for (size_t i = 0; i < 3; i++) {
 			buf_clear(&text);
@@ -202,9 +199,8 @@ static void agrees_with_jansson_on_noise(void)
 		"plain text of some length, longer than a vector", "\n", "\"", "\\", "\xC3\xA9",
 		"\xE4\xB8\xAD\xE6\x96\x87", "\xF0\x9F\x98\x80", "\xE2\x80\xA8", "\x01", "\x7f",
 		"                " };
-	AUTO_BUF struct buf text;
+	AUTO_BUF struct buf text = BUF_INIT(1 << 20);
 
-	buf_init(&text, 1 << 20);
 	srand(7);
 	for (int round = 0; round < 300; round++) {
 		buf_clear(&text);
@@ -219,14 +215,12 @@ static void agrees_with_jansson_on_noise(void)
 static void fits_exactly_or_is_refused_whole(void)
 {
 	/* 20,000 bytes become 20,000 + 500 escapes and two quotes. */
-	AUTO_BUF struct buf text;
-	buf_init(&text, 20000);
+	AUTO_BUF struct buf text = BUF_INIT(20000);
 	for (int i = 0; i < 20000; i++)
 		buf_add_char(&text, i % 40 ? 'x' : '\n');
 
 	for (size_t max = 20495; max <= 20506; max++) {
-		AUTO_BUF struct buf json;
-		buf_init(&json, max);
+		AUTO_BUF struct buf json = BUF_INIT(max);
 		buf_add_text(&json, "abc");
 		int rc = utf8_add_json(&json, text.data, text.len);
 		CHECK_INT(rc, max >= 20505 ? 0 : -1);
@@ -238,9 +232,8 @@ static void fits_exactly_or_is_refused_whole(void)
 
 static void adds_nothing_to_a_full_buffer(void)
 {
-	AUTO_BUF struct buf json;
+	AUTO_BUF struct buf json = BUF_INIT(4);
 
-	buf_init(&json, 4);
 	buf_add_text(&json, "too long");
 	CHECK_INT(utf8_add_json(&json, "", 0), -1);
 	CHECK_INT(utf8_add_json_part(&json, "a", 1), -1);
