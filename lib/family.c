@@ -23,7 +23,8 @@ static const int mark_resource = RLIMIT_LOCKS;
 
 enum { ROUNDS_MAX = 100, STAT_MAX = 1024, LIMITS_MAX = 4096 };
 
-void family_mark(uint64_t mark)
+/* Called where memory is shared with a waiting parent: see proc.c. */
+__attribute__((no_sanitize("address", "thread", "undefined"))) void family_mark(uint64_t mark)
 {
 	struct rlimit limit = { mark, mark };
 

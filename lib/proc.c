@@ -17,6 +17,9 @@ enum {
 	SIGNALS_CLASSIC = 31, /* real-time signals are ignored or caught by none of our daemons */
 };
 
+/* What runs in the child leaves its frames without returning from them. */
+#define IN_CHILD __attribute__((no_sanitize("address", "thread", "undefined")))
+
 /* ---- spawning ---- */
 
 struct child {
@@ -26,7 +29,7 @@ struct child {
 };
 
 /* Ignored signals stay ignored over exec; caught ones could run a handler before it. */
-static void default_signals(void)
+IN_CHILD static void default_signals(void)
 {
 	for (int signo = 1; signo <= SIGNALS_CLASSIC; signo++) {
 		struct sigaction action;
@@ -37,7 +40,7 @@ static void default_signals(void)
 	}
 }
 
-static int set_limits(const struct proc_spec *spec)
+IN_CHILD static int set_limits(const struct proc_spec *spec)
 {
 	struct rlimit nofile;
 
@@ -51,7 +54,7 @@ static int set_limits(const struct proc_spec *spec)
 	return setrlimit(RLIMIT_NOFILE, &nofile);
 }
 
-static int set_up(const struct proc_spec *spec)
+IN_CHILD static int set_up(const struct proc_spec *spec)
 {
 	if (setsid() < 0 || set_limits(spec) < 0)
 		return -1;
@@ -65,7 +68,7 @@ static int set_up(const struct proc_spec *spec)
 }
 
 /* Runs in the parent's memory while the parent waits (as after vfork): system calls only. */
-static int run_child(void *data)
+IN_CHILD static int run_child(void *data)
 {
 	struct child *child = data;
 	const struct proc_spec *spec = child->spec;
