@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -76,6 +77,10 @@ class Exchange:
 
     def __exit__(self, *_: object) -> None:
         self.connection.close()
+
+    def half_close(self) -> None:
+        """Says that nothing more will be sent."""
+        self.connection.sock.shutdown(socket.SHUT_WR)
 
     @cached_property
     def response(self) -> http.client.HTTPResponse:
