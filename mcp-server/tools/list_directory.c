@@ -40,7 +40,6 @@ struct entries {
 struct listing {
 	struct call *call;
 	size_t limit, room; /* entries; bytes of the result, roughly */
-	int depth;
 	json_t *entries;
 	size_t count, unreadable;
 	bool truncated;
@@ -68,15 +67,20 @@ static void sort_and_cut(struct entries *entries)
 /* Sorts at twice the number to keep, so the memory is bounded and sorting stays cheap. */
 static void add_entry(struct entries *entries, const char *name, unsigned char type)
 {
-	size_t len = strlen(name) + (type == DT_DIR);
-	struct entry *entry = alloc_zero(sizeof *entry + len + 1);
+	char shown[NAME_MAX + 2];
+	size_t len = strlen(name);
 
-	entry->type = type;
-	snprintf(entry->name, len + 1, type == DT_DIR ? "%s/" : "%s", name);
-	if (entries->bound && strcmp(entry->name, entries->bound) > 0) {
-		free(entry);
+	len = len < NAME_MAX ? len : NAME_MAX;
+	memcpy(shown, name, len);
+	if (type == DT_DIR)
+		shown[len++] = '/';
+	shown[len++] = '\0';
+	if (entries->bound && strcmp(shown, entries->bound) > 0)
 		return;
-	}
+
+	struct entry *entry = alloc_grow(NULL, sizeof *entry + len);
+	entry->type = type;
+	memcpy(entry->name, shown, len);
 	if (entries->count == entries->room) {
 		entries->room = entries->room ? 2 * entries->room : 64;
 		entries->list = alloc_grow(entries->list, entries->room * sizeof *entries->list);
