@@ -51,6 +51,20 @@ static void name_client(struct http_connection *connection, struct MHD_Connectio
 			connection->client, sizeof connection->client);
 }
 
+/* The client closed its side, or the connection is gone. */
+static void on_left(unsigned events, void *data)
+{
+	struct http_connection *connection = data;
+	struct http_request *request = connection->request;
+
+	connection->half_closed = true;
+	connection->dead |= (events & (EPOLLHUP | EPOLLERR)) != 0;
+	if (request && request->suspended)
+		http_request_look(request);
+	else if (!request || !request->body_done)
+		shutdown(connection->fd, SHUT_RD); /* makes libmicrohttpd look again */
+}
+
 static void on_connection(void *data, struct MHD_Connection *mhd, void **context,
 	enum MHD_ConnectionNotificationCode code)
 {
@@ -64,6 +78,8 @@ static void on_connection(void *data, struct MHD_Connection *mhd, void **context
 		connection->deadline_ms =
 			loop_now_ms(http->loop) + (int64_t)http->options.idle_s * 1000;
 		name_client(connection, mhd);
+		loop_io_new(http->loop, connection->fd, EPOLLRDHUP | EPOLLET, on_left, connection,
+			&connection->watch, NULL);
 		connection->next = http->connections;
 		connection->link = &http->connections;
 		if (connection->next)
@@ -77,6 +93,7 @@ static void on_connection(void *data, struct MHD_Connection *mhd, void **context
 		if (connection->next)
 			connection->next->link = connection->link;
 		http->stats.active_connections--;
+		loop_io_free(connection->watch);
 		free(connection);
 	}
 }
@@ -128,6 +145,7 @@ static struct http_request *request_new(struct http *http, struct MHD_Connection
 	request->mhd = mhd;
 	request->connection =
 		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+	request->connection->request = request;
 	request->path = path;
 	request->method_name = method;
 	request->method = method_of(method);
@@ -148,7 +166,7 @@ static void request_free(struct http_request *request)
 	*request->link = request->next;
 	if (request->next)
 		request->next->link = request->link;
-	loop_io_free(request->watch);
+	request->connection->request = NULL;
 	buf_release(&request->body);
 	for (size_t i = 0; i < request->header_count; i++) {
 		free(request->headers[i].name);
@@ -218,16 +236,17 @@ static enum MHD_Result queue_answer(struct http_request *request)
 	return queued;
 }
 
-static enum MHD_Result begin(struct http_request *request)
+static enum MHD_Result begin(struct http_request *request, bool nul_in_its_path)
 {
 	struct http *http = request->http;
-	const char *problem = ambiguity(request);
+	const char *problem =
+		nul_in_its_path ? "The path holds a NUL character.\n" : ambiguity(request);
 
 	http_request_deadline(request, http->options.idle_s);
 	/* An answer in this first call ends the connection, so that the body need not be read;
 	 * where there is none, the head can wait for the last call. */
 	if (problem)
-		http_reply_text(request, 400, "text/plain", problem);
+		http_reply_text(request, nul_in_its_path ? 404 : 400, "text/plain", problem);
 	else if (request->announces_body)
 		http->options.head(request, http->options.data);
 	else
@@ -261,15 +280,27 @@ static void end_of_body(struct http_request *request)
 	}
 }
 
+/* Marks a request whose path holds a NUL: decoded, it would look like a shorter one. */
+static char nul_in_path;
+
+static void *on_uri(void *data, const char *uri, struct MHD_Connection *mhd)
+{
+	const char *nul = strstr(uri, "%00"), *query = strchr(uri, '?');
+
+	(void)data, (void)mhd;
+	return nul && (!query || nul < query) ? &nul_in_path : NULL;
+}
+
 static enum MHD_Result on_access(void *data, struct MHD_Connection *mhd, const char *path,
 	const char *method, const char *version, const char *bytes, size_t *len, void **context)
 {
 	struct http_request *request = *context;
 
 	(void)version;
-	if (!request) {
+	if (!request || *context == &nul_in_path) {
+		bool nul = request;
 		*context = request = request_new(data, mhd, path, method);
-		return begin(request);
+		return begin(request, nul);
 	}
 	if (*len > 0 && request->paused) { /* of a chunked body more may come at once: later */
 		http_request_sleep(request);
@@ -296,7 +327,7 @@ static void on_completed(void *data, struct MHD_Connection *mhd, void **context,
 	struct http_request *request = *context;
 
 	(void)data, (void)mhd, (void)code;
-	if (!request)
+	if (!request || *context == &nul_in_path)
 		return;
 	http_request_deadline(request, request->http->options.idle_s);
 	if (request->on_body_gone)
@@ -308,11 +339,6 @@ static void on_completed(void *data, struct MHD_Connection *mhd, void **context,
 }
 
 /* ---- the daemon ---- */
-
-struct loop *http_loop(const struct http *http)
-{
-	return http->loop;
-}
 
 unsigned http_body_seconds(const struct http *http)
 {
@@ -415,6 +441,7 @@ static int start_daemon(struct http *http, struct err *err)
 	http->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_access, http,
 		MHD_OPTION_EXTERNAL_LOGGER, ignore_message, NULL,
 		MHD_OPTION_LISTEN_SOCKET, http->listen_fd,
+		MHD_OPTION_URI_LOG_CALLBACK, on_uri, NULL,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
 		MHD_OPTION_CONNECTION_LIMIT, o->connections_max,

@@ -4,9 +4,9 @@
 /*
  * What the files of lib/http share. libmicrohttpd's rules that shape it: no response may be
  * queued while upload data is handed over; a connection is suspended and resumed by flags that
- * say so, and MHD_run() must follow a resume; disconnects are invisible while suspended, so the
- * socket is watched here then; a suspended connection cannot be freed, so a request that waits
- * for its answer is always there.
+ * say so, and MHD_run() must follow a resume; disconnects are invisible while suspended, and it
+ * misses an end that comes together with data, so each socket is watched here, too; a suspended
+ * connection cannot be freed, so a request that waits for its answer is always there.
  */
 #include <microhttpd.h>
 #include <netinet/in.h>
@@ -17,6 +17,9 @@ enum { REPLY_HEADERS_MAX = 12 };
 
 struct http_connection {
 	int fd;
+	struct loop_io *watch;        /* for the client's leaving */
+	struct http_request *request; /* being served, or NULL */
+	bool half_closed, dead;       /* the client closed its side; the connection is gone */
 	int64_t deadline_ms; /* to be closed then */
 	char client[INET6_ADDRSTRLEN];
 	struct http_connection *next, **link;
@@ -42,8 +45,7 @@ struct http_request {
 
 	http_gone_fn *on_gone;
 	void *gone_data;
-	bool half_closed;
-	struct loop_io *watch;
+	bool told, told_dead; /* on_gone was called so */
 
 	struct reply_header headers[REPLY_HEADERS_MAX];
 	size_t header_count;
@@ -58,14 +60,15 @@ struct http_request {
 /* Wakes a sleeping request; MHD calls the handler again. */
 void http_request_wake(struct http_request *request);
 
-/* Lets it sleep, with its socket watched. */
+/* Lets it sleep; where the client left already, it is told so at once. */
 void http_request_sleep(struct http_request *request);
+
+/* Looks again whether the client left a sleeping request. */
+void http_request_look(struct http_request *request);
 
 /* Stores the answer (takes the response over) and wakes the request. */
 void http_request_answer(struct http_request *request, unsigned status,
 	struct MHD_Response *response);
-
-struct loop *http_loop(const struct http *http);
 
 /* A deadline for what the connection has to do next; 0: none. */
 void http_request_deadline(struct http_request *request, unsigned seconds);

@@ -4,10 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/epoll.h>
 
 #include "alloc.h"
-#include "loop.h"
 
 enum { FIRST_RESERVE = 64 * 1024 };
 
@@ -149,46 +147,36 @@ static void probe(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
-static void on_socket(unsigned events, void *data)
+void http_request_look(struct http_request *request)
 {
-	struct http_request *request = data;
-	bool dead = events & (EPOLLHUP | EPOLLERR);
+	const struct http_connection *connection = request->connection;
 
-	if (dead) {
-		loop_io_free(request->watch);
-		request->watch = NULL;
-	} else {
-		loop_io_set(request->watch, 0, NULL);
-		probe(request->connection->fd);
-	}
-	if (!request->half_closed || dead) {
-		request->half_closed = true;
-		if (request->on_gone)
-			request->on_gone(request, dead, request->gone_data);
-		else if (request->stream && dead)
-			http_stream_cut(request->stream);
-	}
+	if (!request->suspended || !connection->half_closed || request->told_dead ||
+		(request->told && !connection->dead))
+		return;
+	if (!request->told)
+		probe(connection->fd);
+	request->told = true;
+	request->told_dead = connection->dead;
+	if (request->on_gone)
+		request->on_gone(request, connection->dead, request->gone_data);
+	else if (request->stream && connection->dead)
+		http_stream_cut(request->stream);
 }
 
 void http_request_sleep(struct http_request *request)
 {
-	unsigned events = request->half_closed ? 0 : EPOLLRDHUP;
-
 	if (request->suspended)
 		return;
 	request->suspended = true;
 	MHD_suspend_connection(request->mhd);
-	if (request->on_gone || request->stream)
-		loop_io_new(http_loop(request->http), request->connection->fd, events, on_socket,
-			request, &request->watch, NULL);
+	http_request_look(request);
 }
 
 void http_request_wake(struct http_request *request)
 {
 	if (!request->suspended)
 		return;
-	loop_io_free(request->watch);
-	request->watch = NULL;
 	request->suspended = false;
 	MHD_resume_connection(request->mhd);
 	http_run_soon(request->http);

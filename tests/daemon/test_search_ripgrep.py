@@ -123,8 +123,8 @@ class Driver:
 
     def close(self) -> None:
         assert self.process.stdin
-        self.process.stdin.close()
-        assert self.process.wait() == 0
+        self.process.communicate()
+        assert self.process.returncode == 0
 
 
 class Tree:
