@@ -21,7 +21,7 @@
  */
 static const int mark_resource = RLIMIT_LOCKS;
 
-enum { ROUNDS_MAX = 100, STAT_MAX = 1024, LIMITS_MAX = 4096 };
+enum { ROUNDS_QUIET = 3, ROUNDS_MAX = 100, STAT_MAX = 1024, LIMITS_MAX = 4096 };
 
 /* Called where memory is shared with a waiting parent: see proc.c. */
 __attribute__((no_sanitize("address", "thread", "undefined"))) void family_mark(uint64_t mark)
@@ -34,7 +34,7 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) void family_mark(
 struct member {
 	pid_t pid, parent;
 	uint64_t born; /* in clock ticks: tells it from a later process of the same pid */
-	bool ours, signalled;
+	bool ours;
 };
 
 struct members {
@@ -71,8 +71,10 @@ static bool look(pid_t pid, struct member *member)
 			     "%*d %*d %*d %*d %llu",
 			     &state, &parent, &born) != 3)
 		return false;
+	if (state == 'Z' || state == 'X')
+		return false;
 	*member = (struct member){ .pid = pid, .parent = parent, .born = born };
-	return state != 'Z' && state != 'X';
+	return true;
 }
 
 /* For a set-user-ID program, whose limits prlimit() does not show to us. */
@@ -130,43 +132,6 @@ static void add(struct members *members, const struct member *member)
 	members->all[members->len++] = *member;
 }
 
-/* A family within the family has marks of its own, but its founder's parent is one of ours. */
-static void include_descendants(struct members *members)
-{
-	bool more = true;
-
-	while (more) {
-		more = false;
-		for (size_t i = 0; i < members->len; i++) {
-			struct member *member = &members->all[i];
-			const struct member *parent =
-				member->ours ? NULL : find(members, member->parent);
-			if (parent && parent->ours)
-				member->ours = more = true;
-		}
-	}
-}
-
-static void find_all(struct members *members, const uint64_t *marks, size_t len)
-{
-	AUTO_CLOSEDIR DIR *dir = opendir("/proc");
-	const struct dirent *entry;
-	pid_t self = getpid();
-
-	while (dir && (entry = readdir(dir))) {
-		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-		struct member member;
-		if (pid <= 0 || pid == self || !look(pid, &member))
-			continue;
-		uint64_t mark = mark_of(pid);
-		member.ours = bsearch(&mark, marks, len, sizeof mark, compare_marks) != NULL;
-		add(members, &member);
-	}
-	if (members->len > 0)
-		qsort(members->all, members->len, sizeof *members->all, compare_pids);
-	include_descendants(members);
-}
-
 /* The pidfd pins the process, then it is checked that it is the one that was looked at. */
 static void signal_one(const struct member *member, int signo)
 {
@@ -177,54 +142,114 @@ static void signal_one(const struct member *member, int signo)
 		pidfd_send_signal(fd, signo, NULL, 0);
 }
 
-/* One round. Those that `before` had signalled are left alone; afterwards it is what is now. */
-static size_t signal_new(const uint64_t *marks, size_t len, int signo, struct members *before)
-{
-	struct members now = { 0 };
-	size_t found = 0;
+/* One look at all processes. */
+struct round {
+	const uint64_t *marks;
+	size_t len;
+	int signo;                    /* 0: none */
+	const struct members *before; /* those that it had found are left alone; or NULL */
+	struct members now;
+	size_t found;
+};
 
-	find_all(&now, marks, len);
-	for (size_t i = 0; i < now.len; i++) {
-		struct member *member = &now.all[i];
-		if (!member->ours)
-			continue;
-		const struct member *old = before ? find(before, member->pid) : NULL;
-		member->signalled = true;
-		if (old && old->signalled && old->born == member->born)
-			continue;
-		found++;
-		if (signo != 0)
-			signal_one(member, signo);
+static void reach(struct round *round, struct member *member)
+{
+	const struct member *old = round->before ? find(round->before, member->pid) : NULL;
+
+	member->ours = true;
+	if (old && old->ours && old->born == member->born)
+		return;
+	round->found++;
+	if (round->signo != 0)
+		signal_one(member, round->signo);
+}
+
+static void list_all(struct members *members)
+{
+	AUTO_CLOSEDIR DIR *dir = opendir("/proc");
+	const struct dirent *entry;
+	pid_t self = getpid();
+
+	while (dir && (entry = readdir(dir))) {
+		struct member member = { .pid = (pid_t)strtol(entry->d_name, NULL, 10) };
+		if (member.pid > 0 && member.pid != self)
+			add(members, &member);
 	}
-	if (before) {
-		free(before->all);
-		*before = now;
-	} else {
-		free(now.all);
+	if (members->len > 0)
+		qsort(members->all, members->len, sizeof *members->all, compare_pids);
+}
+
+/* The latest first: one that forks and exits all the time is gone a moment later. */
+static void reach_marked(struct round *round)
+{
+	for (size_t i = round->now.len; i > 0; i--) {
+		struct member *member = &round->now.all[i - 1];
+		if (!look(member->pid, member))
+			continue;
+		uint64_t mark = mark_of(member->pid);
+		if (bsearch(&mark, round->marks, round->len, sizeof mark, compare_marks))
+			reach(round, member);
 	}
-	return found;
+}
+
+/* A family within the family has marks of its own, but its founder's parent is one of ours. */
+static void reach_descendants(struct round *round)
+{
+	bool more = true;
+
+	while (more) {
+		more = false;
+		for (size_t i = 0; i < round->now.len; i++) {
+			struct member *member = &round->now.all[i];
+			if (member->ours || member->parent == 0)
+				continue;
+			const struct member *parent = find(&round->now, member->parent);
+			if (!parent || !parent->ours)
+				continue;
+			reach(round, member);
+			more = true;
+		}
+	}
+}
+
+static void run_round(struct round *round)
+{
+	list_all(&round->now);
+	reach_marked(round);
+	reach_descendants(round);
 }
 
 size_t family_signal(const uint64_t *marks, size_t len, int signo)
 {
-	return signal_new(marks, len, signo, NULL);
+	struct round round = { .marks = marks, .len = len, .signo = signo };
+
+	run_round(&round);
+	free(round.now.all);
+	return round.found;
 }
 
-/* Stops all, until two rounds in a row find nobody new: one that forks and exits all the time
- * may slip through a single one. */
-static void stop_all(const uint64_t *marks, size_t len, struct members *stopped)
+/* A single round may miss one that forks just then: several in a row have to find nobody new. */
+static struct members stop_all(const uint64_t *marks, size_t len)
 {
+	struct members stopped = { 0 };
 	int quiet = 0;
 
-	for (int rounds = 0; quiet < 2 && rounds < ROUNDS_MAX; rounds++)
-		quiet = signal_new(marks, len, SIGSTOP, stopped) == 0 ? quiet + 1 : 0;
+	for (int rounds = 0; quiet < ROUNDS_QUIET && rounds < ROUNDS_MAX; rounds++) {
+		struct round round = {
+			.marks = marks, .len = len, .signo = SIGSTOP, .before = &stopped
+		};
+		run_round(&round);
+		quiet = round.found == 0 ? quiet + 1 : 0;
+		free(stopped.all);
+		stopped = round.now;
+	}
+	return stopped;
 }
 
 void family_kill(const uint64_t *marks, size_t len)
 {
-	struct members stopped = { 0 };
+	struct members stopped = stop_all(marks, len);
 
-	stop_all(marks, len, &stopped);
 	for (size_t i = 0; i < stopped.len; i++)
 		if (stopped.all[i].ours)
 			signal_one(&stopped.all[i], SIGKILL);
