@@ -268,22 +268,31 @@ static void read_rest(struct job *job)
 			;
 }
 
+static void settle_soon(struct job *job)
+{
+	if (!job->settled && !(job->timer && loop_timer_armed(job->timer)))
+		set_timer(job, SETTLE_MS);
+}
+
 /* The main process has ended: is the command at its end, too? */
 static void look(struct job *job)
 {
 	if (!job->reaped || job->phase == JOB_ENDED)
 		return;
+	if (job->phase == JOB_ENDING && !job->settled && family_signal(&job->mark, 1, 0) > 0) {
+		if (job->killed)
+			settle_soon(job); /* the last of them are about to go */
+		return;
+	}
 	if (job->phase == JOB_ENDING && !job->killed) {
-		if (family_signal(&job->mark, 1, 0) > 0)
-			return;
 		job->killed = true;
 		family_kill(&job->mark, 1); /* whoever was not seen, being on the run */
 	}
 	read_rest(job);
 	if (at_end(job) || (job->settled && !reader_is_behind(job)))
 		finish(job);
-	else if (!job->settled && !(job->timer && loop_timer_armed(job->timer)))
-		set_timer(job, SETTLE_MS);
+	else
+		settle_soon(job);
 }
 
 void job_exited(struct job *job, int wait_status, const struct rusage *usage)
