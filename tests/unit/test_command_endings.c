@@ -49,12 +49,14 @@ static void ends_the_whole_family_when_its_time_is_over(void)
 	struct kit kit;
 
 	kit_open(&kit);
-	kit_run_spec(&kit, (struct command_spec){ .timeout_ms = 300, .command =
-		"sleep 1000 & echo $! > ../child;"
-		"setsid sleep 1000 & echo $! > ../session;"
-		"(env -i setsid sh -c 'echo $$ > ../orphan; exec sleep 1000' < /dev/null > /dev/null 2>&1 &);"
-		"(trap '' TERM; setsid sh -c 'echo $$ > ../deaf; while :; do sleep 1; done' &);"
-		"echo before; sleep 1000" });
+	kit_run_spec(&kit,
+		(struct command_spec){ .timeout_ms = 300,
+			.command =
+				"sleep 1000 & echo $! > ../child;"
+				"setsid sleep 1000 & echo $! > ../session;"
+				"(env -i setsid sh -c 'echo $$ > ../orphan; exec sleep 1000' < /dev/null > /dev/null 2>&1 &);"
+				"(trap '' TERM; setsid sh -c 'echo $$ > ../deaf; while :; do sleep 1; done' &);"
+				"echo before; sleep 1000" });
 	CHECK(kit.last.result.timed_out);
 	CHECK(!kit.last.result.running);
 	CHECK_INT(kit.last.result.signo, SIGTERM);
@@ -71,13 +73,15 @@ static void gives_two_seconds_to_clean_up(void)
 	struct kit kit;
 
 	kit_open(&kit);
-	kit_run_spec(&kit, (struct command_spec){ .timeout_ms = 200, .command =
-		"trap 'echo cleaned; exit 9' TERM; echo ready; while :; do sleep 0.01; done" });
+	kit_run_spec(&kit,
+		(struct command_spec){ .timeout_ms = 200,
+			.command =
+				"trap 'echo cleaned; exit 9' TERM; echo ready; while :; do sleep 0.01; done" });
 	CHECK(kit.last.result.timed_out);
 	CHECK_INT(kit.last.result.exit_code, 9);
 	CHECK_TEXT(kit.last.text[COMMAND_STDOUT], "ready\ncleaned\n");
-	kit_run_spec(&kit, (struct command_spec){ .timeout_ms = 200, .command =
-		"trap '' TERM; while :; do sleep 0.01; done" });
+	kit_run_spec(&kit, (struct command_spec){ .timeout_ms = 200,
+				   .command = "trap '' TERM; while :; do sleep 0.01; done" });
 	CHECK_INT(kit.last.result.signo, SIGKILL);
 	CHECK(kit.last.result.duration_ms >= 2200);
 	kit_close(&kit);
@@ -111,8 +115,8 @@ static void catches_a_process_that_runs_away_all_the_time(void)
 	kit_open(&kit);
 	/* it never lives for long: a successor in another session takes over */
 	scratch_text("runaway", "trap '' TERM\n[ -d state ] || exit\nsetsid sh runaway &\n");
-	kit_run_spec(&kit, (struct command_spec){ .timeout_ms = 300, .command =
-		"cd ..; sh runaway; sleep 1000" });
+	kit_run_spec(&kit, (struct command_spec){
+				   .timeout_ms = 300, .command = "cd ..; sh runaway; sleep 1000" });
 	CHECK(kit.last.result.timed_out);
 	for (int i = 0; i < 50; i++)
 		seen = seen || anybody_has("runaway");
@@ -127,8 +131,9 @@ static void goes_on_in_the_background_if_asked(void)
 
 	kit_open(&kit);
 	MUST(mkfifo("gate", 0600));
-	kit_run_spec(&kit, (struct command_spec){ .timeout_ms = 200, .background_on_timeout = true,
-		.command = "echo early; cat ../gate; exit 6" });
+	kit_run_spec(&kit, (struct command_spec){ .timeout_ms = 200,
+				   .background_on_timeout = true,
+				   .command = "echo early; cat ../gate; exit 6" });
 	CHECK(kit.last.result.timed_out);
 	CHECK(kit.last.result.running);
 	CHECK_TEXT(kit.last.text[COMMAND_STDOUT], "early\n");
@@ -206,8 +211,11 @@ static void be_a_server(const struct kit *kit, int ready)
 	server.patience = loop_timer_new(server.loop, kit_lost_patience, NULL);
 	kit_attach(&server);
 	for (int i = 0; i < 3; i++)
-		kit_start(&server, (struct command_spec){ .command = lines[i], .background = i == 1,
-			.timeout_ms = i == 2 ? 50 : 0, .background_on_timeout = i == 2 },
+		kit_start(&server,
+			(struct command_spec){ .command = lines[i],
+				.background = i == 1,
+				.timeout_ms = i == 2 ? 50 : 0,
+				.background_on_timeout = i == 2 },
 			&kit_events, &outcomes[i]);
 	while (!outcomes[1].started || !outcomes[2].ended)
 		kit_turn(&server);
@@ -319,8 +327,9 @@ static void tells_when_the_keeper_is_lost_and_starts_another(void)
 	kit_open(&kit);
 	kit_run(&kit, "true");
 	int keeper = keeper_pid(&kit);
-	kit_start(&kit, (struct command_spec){ .background = true,
-		.command = "trap '' PIPE; echo $$ > ../background; exec sleep 1000" },
+	kit_start(&kit,
+		(struct command_spec){ .background = true,
+			.command = "trap '' PIPE; echo $$ > ../background; exec sleep 1000" },
 		&kit_events, &outcome);
 	kit_turn(&kit);
 	CHECK(outcome.started);
@@ -352,8 +361,10 @@ static void takes_everything_along_when_the_keeper_is_told_to_end(void)
 
 	kit_open(&kit);
 	kit_run(&kit, "true");
-	kit_start(&kit, (struct command_spec){ .background = true,
-		.command = "echo $$ > ../pid; exec sleep 1000" }, &kit_events, &outcome);
+	kit_start(&kit,
+		(struct command_spec){
+			.background = true, .command = "echo $$ > ../pid; exec sleep 1000" },
+		&kit_events, &outcome);
 	int pid = kit_pid_in("pid");
 	kill(keeper_pid(&kit), SIGTERM);
 	CHECK(kit_process_ends(pid));
@@ -379,9 +390,9 @@ static void leaves_no_keeper_behind(void)
 TESTS(CASE(ends_when_the_shell_does_and_leaves_daemons_alone),
 	CASE(still_drains_what_daemons_write_later),
 	CASE(ends_the_whole_family_when_its_time_is_over), CASE(gives_two_seconds_to_clean_up),
-	CASE(catches_a_process_that_runs_away_all_the_time), CASE(goes_on_in_the_background_if_asked),
-	CASE(ends_when_it_is_cancelled), CASE(ends_when_its_owner_gives_it_up),
+	CASE(catches_a_process_that_runs_away_all_the_time),
+	CASE(goes_on_in_the_background_if_asked), CASE(ends_when_it_is_cancelled),
+	CASE(ends_when_its_owner_gives_it_up),
 	CASE(outlives_a_killed_server_only_in_the_background), CASE(ends_with_a_server_that_closes),
 	CASE(tells_when_the_keeper_is_lost_and_starts_another),
-	CASE(takes_everything_along_when_the_keeper_is_told_to_end),
-	CASE(leaves_no_keeper_behind))
+	CASE(takes_everything_along_when_the_keeper_is_told_to_end), CASE(leaves_no_keeper_behind))

@@ -33,8 +33,8 @@ static int keeper_of(const struct outcome *outcome)
 	char path[300];
 
 	snprintf(path, sizeof path, "%s/status", outcome->log_dir);
-	return (int)strtol(strstr(kit_file_with(path, "keeper_pid"), "\"keeper_pid\":") + 13, NULL,
-		10);
+	return (int)strtol(
+		strstr(kit_file_with(path, "keeper_pid"), "\"keeper_pid\":") + 13, NULL, 10);
 }
 
 static void keeps_both_ends_of_an_endless_output_in_bounded_space(void)
@@ -104,7 +104,8 @@ static void shows_a_short_output_whole(void)
 	struct shown shown;
 
 	kit_open(&kit);
-	run_and_show(&kit, "head -c 29000 /dev/zero | tr '\\0' o; head -c 1000 /dev/zero | tr '\\0' e >&2",
+	run_and_show(&kit,
+		"head -c 29000 /dev/zero | tr '\\0' o; head -c 1000 /dev/zero | tr '\\0' e >&2",
 		&shown);
 	CHECK(!shown.texts.truncated);
 	CHECK_INT(shown.texts.streams[0].len, 29000);
@@ -120,14 +121,18 @@ static void shows_the_ends_of_a_long_one_and_says_what_is_missing(void)
 	char want[256];
 
 	kit_open(&kit);
-	run_and_show(&kit, "head -c 50000 /dev/zero | tr '\\0' a; head -c 50000 /dev/zero | tr '\\0' z;"
-			   "echo short >&2", &shown);
+	run_and_show(&kit,
+		"head -c 50000 /dev/zero | tr '\\0' a; head -c 50000 /dev/zero | tr '\\0' z;"
+		"echo short >&2",
+		&shown);
 	CHECK(shown.texts.truncated);
 	const char *text = shown.texts.streams[0].data;
 	CHECK(strncmp(text, "aaaa", 4) == 0);
 	/* 30000 - 6 bytes of room: half of it at each end */
-	snprintf(want, sizeof want, "a\n[... 70006 bytes left out: from byte 14997 to 85003 of "
-				    "%s/stdout ...]\nz", shown.outcome.log_dir);
+	snprintf(want, sizeof want,
+		"a\n[... 70006 bytes left out: from byte 14997 to 85003 of "
+		"%s/stdout ...]\nz",
+		shown.outcome.log_dir);
 	CHECK(strstr(text, want) != NULL);
 	CHECK_INT(strlen(strrchr(text, '\n') + 1), 100000 - 85003);
 	CHECK_TEXT(shown.texts.streams[1].data, "short\n");
@@ -198,8 +203,10 @@ static void gives_every_byte_to_a_reader(void)
 
 	/* far more than the log keeps: it is read before it is dropped */
 	kit_open_with(&kit, &(struct commands_options){ .log_end_bytes = 64 * 1024 });
-	reader.command = kit_start(&kit, (struct command_spec){ .streamed = true, .command =
-		"yes abc | head -c 40000000; echo problem >&2" }, &reader_events, &reader.outcome);
+	reader.command = kit_start(&kit,
+		(struct command_spec){ .streamed = true,
+			.command = "yes abc | head -c 40000000; echo problem >&2" },
+		&reader_events, &reader.outcome);
 	kit_finish(&kit, &reader.outcome);
 	CHECK_INT(reader.outcome.given[0], 40000000);
 	CHECK_INT(reader.outcome.given[1], 8);
@@ -216,8 +223,9 @@ static void waits_for_a_reader_that_holds(void)
 	struct outcome other;
 
 	kit_open(&kit);
-	reader.command = kit_start(&kit, (struct command_spec){ .streamed = true, .command =
-		"yes | head -c 20000000" }, &reader_events, &reader.outcome);
+	reader.command = kit_start(&kit,
+		(struct command_spec){ .streamed = true, .command = "yes | head -c 20000000" },
+		&reader_events, &reader.outcome);
 	while (!reader.held)
 		kit_turn(&kit);
 	uint64_t given = reader.outcome.given[0];
@@ -240,8 +248,9 @@ static void lets_a_held_command_end_when_it_is_cancelled(void)
 	struct reader reader = { .hold_at = 1000 };
 
 	kit_open(&kit);
-	reader.command = kit_start(&kit, (struct command_spec){ .streamed = true, .command = "yes" },
-		&reader_events, &reader.outcome);
+	reader.command =
+		kit_start(&kit, (struct command_spec){ .streamed = true, .command = "yes" },
+			&reader_events, &reader.outcome);
 	while (!reader.held)
 		kit_turn(&kit);
 	command_cancel(reader.command);
@@ -276,8 +285,9 @@ static void keeps_the_latest_folders_and_those_of_running_commands(void)
 	char path[300];
 
 	kit_open_with(&kit, &(struct commands_options){ .keep_commands = 4 });
-	struct command *running = kit_start(&kit,
-		(struct command_spec){ .command = "echo mine; exec sleep 1000" }, &kit_events, &first);
+	struct command *running =
+		kit_start(&kit, (struct command_spec){ .command = "echo mine; exec sleep 1000" },
+			&kit_events, &first);
 	snprintf(path, sizeof path, "%s/stdout", command_log_dir(running));
 	for (int i = 0; i < 12; i++) {
 		char line[64];

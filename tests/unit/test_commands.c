@@ -83,10 +83,12 @@ static void gets_a_megabyte_on_standard_input(void)
 	input[0] = '\0'; /* a NUL is a byte like any other */
 	kit_open(&kit);
 	kit_run_spec(&kit, (struct command_spec){ .command = "cat | wc -c; head -c1 | od -An -tx1",
-				   .input = input, .input_len = sizeof input });
+				   .input = input,
+				   .input_len = sizeof input });
 	CHECK_TEXT(kit.last.text[COMMAND_STDOUT], "1048576\n");
 	kit_run_spec(&kit, (struct command_spec){ .command = "head -c 2 | od -An -tx1",
-				   .input = input, .input_len = sizeof input });
+				   .input = input,
+				   .input_len = sizeof input });
 	CHECK_TEXT(kit.last.text[COMMAND_STDOUT], " 00 78\n");
 	kit_close(&kit);
 }
@@ -97,8 +99,9 @@ static void may_leave_its_standard_input_unread(void)
 	struct kit kit;
 
 	kit_open(&kit);
-	kit_run_spec(&kit, (struct command_spec){ .command = "exit 5", .input = input,
-				   .input_len = sizeof input });
+	kit_run_spec(
+		&kit, (struct command_spec){
+			      .command = "exit 5", .input = input, .input_len = sizeof input });
 	CHECK_INT(kit.last.result.exit_code, 5);
 	kit_close(&kit);
 }
@@ -219,8 +222,8 @@ static void refuses_more_commands_than_allowed(void)
 	struct command *command, *second;
 
 	kit_open_with(&kit, &(struct commands_options){ .running_max = 1 });
-	command = kit_start(&kit, (struct command_spec){ .command = "sleep 1000" }, &kit_events,
-		&outcome);
+	command = kit_start(
+		&kit, (struct command_spec){ .command = "sleep 1000" }, &kit_events, &outcome);
 	struct command_spec spec = { .command = "true", .cwd_fd = kit.state_fd, .cwd = "/" };
 	CHECK_INT(command_start(kit.commands, &spec, &kit_events, &outcome, &second, &err), -1);
 	CHECK_INT(err.code, ERR_LIMIT);

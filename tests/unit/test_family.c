@@ -24,8 +24,13 @@ static pid_t found(uint64_t mark, const char *line)
 	MUST(pipe2(ready, O_CLOEXEC));
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int fds[] = { null_fd, ready[1], null_fd };
-	struct proc_spec spec = { .programs = &program, .programs_len = 1, .envp = environ,
-		.fds = fds, .fds_len = 3, .cwd_fd = -1, .mark = mark };
+	struct proc_spec spec = { .programs = &program,
+		.programs_len = 1,
+		.envp = environ,
+		.fds = fds,
+		.fds_len = 3,
+		.cwd_fd = -1,
+		.mark = mark };
 	MUST(proc_spawn(&spec, &pid, NULL));
 	close(ready[1]);
 	close(null_fd);
@@ -118,7 +123,8 @@ static void kills_a_family_within_the_family(void)
 static void kills_the_deaf_and_the_stopped(void)
 {
 	uint64_t mark = 1000;
-	pid_t pid = found(mark, "trap '' TERM; sh -c 'kill -STOP $$' & echo; while :; do wait; done");
+	pid_t pid =
+		found(mark, "trap '' TERM; sh -c 'kill -STOP $$' & echo; while :; do wait; done");
 	int status;
 
 	family_kill(&mark, 1);

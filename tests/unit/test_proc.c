@@ -57,8 +57,9 @@ static void takes_the_first_program_that_can_be_executed(void)
 {
 	char *first[] = { sh, NULL }, exit_4[] = "exit 4", *second[] = { sh, dash_c, exit_4, NULL };
 	struct proc_program programs[] = { { "/none/such", first }, { "/bin/sh", second } };
-	struct proc_spec spec = { .programs = programs, .programs_len = 2, .envp = environ,
-		.cwd_fd = -1 };
+	struct proc_spec spec = {
+		.programs = programs, .programs_len = 2, .envp = environ, .cwd_fd = -1
+	};
 	pid_t pid;
 	int status;
 
@@ -71,8 +72,9 @@ static void reports_what_cannot_be_executed_and_leaves_no_child(void)
 {
 	char *argv[] = { sh, NULL };
 	struct proc_program program = { "/none/such", argv };
-	struct proc_spec spec = { .programs = &program, .programs_len = 1, .envp = environ,
-		.cwd_fd = -1 };
+	struct proc_spec spec = {
+		.programs = &program, .programs_len = 1, .envp = environ, .cwd_fd = -1
+	};
 	struct err err;
 	pid_t pid = 77;
 
@@ -90,8 +92,9 @@ static void reports_a_directory_that_is_none(void)
 	char *argv[] = { sh, NULL };
 	struct proc_program program = { "/bin/sh", argv };
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	struct proc_spec spec = { .programs = &program, .programs_len = 1, .envp = environ,
-		.cwd_fd = fd };
+	struct proc_spec spec = {
+		.programs = &program, .programs_len = 1, .envp = environ, .cwd_fd = fd
+	};
 	struct err err;
 	pid_t pid;
 
@@ -105,8 +108,12 @@ static void refuses_descriptors_that_would_be_overwritten(void)
 	char *argv[] = { sh, NULL };
 	struct proc_program program = { "/bin/sh", argv };
 	int fds[] = { 1, 0 };
-	struct proc_spec spec = { .programs = &program, .programs_len = 1, .envp = environ,
-		.fds = fds, .fds_len = 2, .cwd_fd = -1 };
+	struct proc_spec spec = { .programs = &program,
+		.programs_len = 1,
+		.envp = environ,
+		.fds = fds,
+		.fds_len = 2,
+		.cwd_fd = -1 };
 	struct err err;
 	pid_t pid;
 
@@ -126,7 +133,8 @@ static void gives_the_child_a_session_a_directory_and_limits(void)
 		"99\n");
 	CHECK_TEXT(output((struct proc_spec){ .cwd_fd = -1 },
 			   "set -- $(cut -d' ' -f 1,5,6 /proc/$$/stat);"
-			   "[ $1 = $2 ] && [ $1 = $3 ] && echo own", &status),
+			   "[ $1 = $2 ] && [ $1 = $3 ] && echo own",
+			   &status),
 		"own\n");
 	close(dir);
 }
@@ -149,7 +157,8 @@ static void hides_the_parents_descriptors_and_signals(void)
 	signal(SIGUSR1, on_signal);
 	CHECK_TEXT(output((struct proc_spec){ .cwd_fd = -1 },
 			   "[ -e /proc/$$/fd/50 ] && echo leaked;"
-			   "exec sed -n '/^Sig[BIC]/p' /proc/self/status", &status),
+			   "exec sed -n '/^Sig[BIC]/p' /proc/self/status",
+			   &status),
 		"SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"
 		"SigCgt:\t0000000000000000\n");
 	sigset_t now;
@@ -165,8 +174,9 @@ static void watches_a_process(void)
 {
 	char *argv[] = { sh, dash_c, (char[]){ "kill -STOP $$" }, NULL };
 	struct proc_program program = { "/bin/sh", argv };
-	struct proc_spec spec = { .programs = &program, .programs_len = 1, .envp = environ,
-		.cwd_fd = -1 };
+	struct proc_spec spec = {
+		.programs = &program, .programs_len = 1, .envp = environ, .cwd_fd = -1
+	};
 	pid_t pid;
 	int fd;
 

@@ -33,7 +33,8 @@ static void enter(struct room *room)
 	MUST(room->state_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	options.state_fd = room->state_fd;
 	options.state_dir = room->scratch.dir;
-	MUST(commands_open(room->kit.workspace.loop, &options, &room->kit.workspace.commands, &err));
+	MUST(commands_open(
+		room->kit.workspace.loop, &options, &room->kit.workspace.commands, &err));
 	room->kit.workspace.pool = worker_pool_new(room->kit.workspace.loop, 1, 10);
 }
 
@@ -233,7 +234,8 @@ static void starts_a_background_command_at_once(void)
 
 	enter(&room);
 	json_auto_t *result = run(&room, "{\"command\": \"exec sleep 100\", \"background\": true}");
-	const char *text = toolkit_text(result), *want = "Started background process: exec sleep 100\n";
+	const char *text = toolkit_text(result),
+		   *want = "Started background process: exec sleep 100\n";
 	CHECK(strncmp(text, want, strlen(want)) == 0);
 	CHECK(strstr(text, text_member(result, "id")) != NULL);
 	CHECK(json_is_null(member(result, "exit_code")));
@@ -294,8 +296,10 @@ static void replaces_what_is_not_text(void)
 	struct room room;
 
 	enter(&room);
-	check_run(&room, "{\"command\": \"printf 'a\\\\377b\\\\033[1m'\"}", "a\xEF\xBF\xBD"
-		"b\x1B[1m", false);
+	check_run(&room, "{\"command\": \"printf 'a\\\\377b\\\\033[1m'\"}",
+		"a\xEF\xBF\xBD"
+		"b\x1B[1m",
+		false);
 	leave(&room);
 }
 
