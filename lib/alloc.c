@@ -27,6 +27,13 @@ void *alloc_grow(void *old, size_t size)
 	return or_abort(realloc(old, size ? size : 1));
 }
 
+void *alloc_pages(size_t size)
+{
+	void *pages = NULL;
+
+	return or_abort(posix_memalign(&pages, 4096, size) == 0 ? pages : NULL);
+}
+
 char *alloc_textn(const char *text, size_t len)
 {
 	char *copy = alloc_grow(NULL, len + 1);

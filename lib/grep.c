@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "alloc.h"
 #include "grep_source.h"
@@ -11,7 +11,7 @@
 #include "utf8.h"
 
 enum {
-	BLOCK = 256 << 10,       /* bytes of one read: they stay in the second-level cache */
+	BLOCK = 128 << 10,       /* bytes of one read: they stay in the second-level cache */
 	CONTEXT_BYTES = 1 << 20, /* of lines kept in case that a match follows */
 	TEXTS_MAX = 256 << 20,
 	HEAD = 64 << 10, /* where a NUL makes a named file binary at once */
@@ -27,9 +27,13 @@ struct grep {
 	bool exact;
 	bool by_line; /* give the pattern one line at a time */
 
-	/* The block: what has been searched and is kept as context, then what has not. */
-	char *bytes;
-	size_t cap, len;
+	/*
+	 * The block: what has been searched and is kept as context, then what has not. A read
+	 * goes to a page's beginning, which the kernel fills fastest, at `storage` + `head`;
+	 * what is left of the block before is put in front of it.
+	 */
+	char *storage, *bytes;
+	size_t head, len;
 	int64_t offset;  /* of the block in the file */
 	size_t searched; /* up to here */
 	size_t shown;    /* up to here, nothing may be shown any more */
@@ -316,7 +320,8 @@ static void search_block(struct grep *grep, size_t to)
 			return;
 		}
 		at += from;
-		if (at >= to) {
+		/* Behind the last newline there is no line. */
+		if (at == to && grep->bytes[to - 1] == '\n') {
 			grep->searched = to;
 			return;
 		}
@@ -344,6 +349,26 @@ static void search(struct grep *grep, size_t to)
 
 /* ---- Reading ---- */
 
+/* Leaves the block from byte `from` on before the place of the next read. */
+static void keep_from(struct grep *grep, size_t from)
+{
+	size_t len = grep->len - from;
+	char *old = grep->storage;
+
+	if (!old || len > grep->head) {
+		while (grep->head < len || grep->head == 0)
+			grep->head = grep->head ? 2 * grep->head : HEAD;
+		grep->storage = alloc_pages(grep->head + BLOCK + LITERALS_PAD);
+	}
+	char *to = grep->storage + grep->head - len;
+	if (len > 0)
+		memmove(to, grep->bytes + from, len);
+	if (old != grep->storage)
+		free(old);
+	grep->bytes = to;
+	grep->len = len;
+}
+
 /* Drops from the block what will not be shown any more. */
 static void roll(struct grep *grep)
 {
@@ -354,21 +379,11 @@ static void roll(struct grep *grep)
 		keep = lines_before(grep, keep, from, grep->options.context + 1);
 	}
 	count_to(grep, keep);
-	memmove(grep->bytes, grep->bytes + keep, grep->len - keep);
+	keep_from(grep, keep);
 	grep->offset += (int64_t)keep;
-	grep->len -= keep;
 	grep->searched -= keep;
 	grep->shown = grep->shown > keep ? grep->shown - keep : 0;
 	grep->counted -= keep;
-}
-
-/* Room for a read; a line that does not fit makes the block larger, up to the longest line. */
-static void make_room(struct grep *grep)
-{
-	if (grep->cap - grep->len >= BLOCK)
-		return;
-	grep->cap = grep->len + BLOCK > 2 * grep->cap ? grep->len + BLOCK : 2 * grep->cap;
-	grep->bytes = alloc_grow(grep->bytes, grep->cap + LITERALS_PAD);
 }
 
 /* Looks for the NUL that ends the search in the bytes just read; true where it has one. */
@@ -396,6 +411,7 @@ static bool meets_nul(struct grep *grep, size_t n)
 static void start(struct grep *grep, struct grep_hits *hits, int64_t offset)
 {
 	grep->len = grep->searched = grep->shown = grep->counted = 0;
+	keep_from(grep, 0);
 	grep->after_left = grep->candidates = grep->wrong = grep->passed = 0;
 	grep->offset = offset;
 	grep->number = 1;
@@ -418,7 +434,6 @@ static size_t whole_lines(const struct grep *grep)
 /* Reads one block more; 1 at the end of what is to be searched. */
 static int read_block(struct grep *grep)
 {
-	make_room(grep);
 	int64_t n = grep_source_read(&grep->source, grep->bytes + grep->len, BLOCK);
 
 	if (n <= 0)
@@ -447,30 +462,39 @@ int grep_file(struct grep *grep, int fd, struct grep_hits *hits)
 	return 0;
 }
 
-/* Goes to the first line that begins in the range, which is read from the byte before on. */
-static void skip_first_line(struct grep *grep)
+/* Whether a line begins at `from`. */
+static bool begins_line(int fd, int64_t from)
 {
-	size_t first = line_end(grep, 0, grep->len);
+	char before;
 
-	grep->searched = grep->shown = grep->counted = first < grep->len ? first + 1 : grep->len;
+	return from == 0 || (pread(fd, &before, 1, from - 1) == 1 && before == '\n');
+}
+
+/* Goes to the first line that begins in the block; false where none does. */
+static bool skip_first_line(struct grep *grep)
+{
+	size_t end = line_end(grep, 0, grep->len);
+	bool found = end < grep->len;
+
+	grep->searched = grep->shown = grep->counted = found ? end + 1 : end;
 	roll(grep);
+	return found;
 }
 
 int grep_range(struct grep *grep, int fd, int64_t from, int64_t to, struct grep_hits *hits)
 {
-	bool first = from > 0;
+	bool begun = begins_line(fd, from);
 	int end = 0;
 
-	start(grep, hits, first ? from - 1 : 0);
-	grep_source_init(&grep->source, fd, grep->offset, GREP_BYTES);
+	start(grep, hits, from);
+	grep_source_init(&grep->source, fd, from, GREP_BYTES);
 	while (!end && !grep->done) {
 		end = read_block(grep);
 		if (end < 0)
 			return -1;
-		if (first) {
-			first = !memchr(grep->bytes, '\n', grep->len) && !end;
-			skip_first_line(grep);
-			if (first)
+		if (!begun) {
+			begun = skip_first_line(grep);
+			if (!begun)
 				continue;
 		}
 		if (grep->offset + (int64_t)grep->searched >= to)
@@ -503,9 +527,9 @@ void grep_end(const struct grep_options *options, int fd, struct grep_hits *hits
 
 	if (hits->nul < 0)
 		return;
-	if (hits->nul < HEAD)
-		cut = 0;
-	else if (!options->named && grep_encoding_of(fd) == GREP_BYTES)
+	if (options->named)
+		cut = hits->nul < HEAD ? 0 : hits->nul;
+	else if (grep_encoding_of(fd) == GREP_BYTES)
 		cut = grep_binary_cut(fd, hits->nul);
 	while (keep < hits->count && hits->lines[keep].offset < cut)
 		keep++;
@@ -529,6 +553,6 @@ void grep_free(struct grep *grep)
 	if (!grep)
 		return;
 	regex_scratch_free(grep->scratch);
-	free(grep->bytes);
+	free(grep->storage);
 	free(grep);
 }

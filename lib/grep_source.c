@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { READ = 64 << 10, STEP = 4 << 10 };
+enum { MARK = 3, READ = 64 << 10, STEP = 4 << 10 };
 
 static int64_t read_at(int fd, void *to, size_t room, int64_t at)
 {
@@ -19,7 +19,7 @@ static int64_t read_at(int fd, void *to, size_t room, int64_t at)
 
 enum grep_encoding grep_encoding_of(int fd)
 {
-	unsigned char mark[3];
+	unsigned char mark[MARK];
 	int64_t n = read_at(fd, mark, sizeof mark, 0);
 
 	if (n >= 3 && memcmp(mark, "\xEF\xBB\xBF", 3) == 0)
@@ -145,18 +145,17 @@ static int64_t last_line(int fd, int64_t from, int64_t to)
 
 int64_t grep_binary_cut(int fd, int64_t nul)
 {
-	int64_t start = 0, end = READ, room = READ; /* what its buffer holds, and could hold */
+	int64_t start = 0, room = READ; /* what its buffer holds, from a line on */
+	int64_t end = MARK;             /* the first read is to see a byte order mark */
 
 	while (nul >= end) {
 		int64_t line = last_line(fd, start, end);
 
-		if (line < 0) { /* a long line: the buffer grows */
-			room *= 3;
-			end = start + room;
-		} else {
+		if (line >= 0)
 			start = line;
-			end = start + room;
-		}
+		else if (end - start == room)
+			room *= 3; /* a long line: the buffer grows */
+		end = start + room;
 	}
 	return start;
 }

@@ -28,7 +28,8 @@ int64_t grep_source_read(struct grep_source *source, char *to, size_t room);
 
 /*
  * How much of a binary file ripgrep looks at: it reads 64 KiB at a time behind what is left of
- * the last line, and drops the read in which the first NUL is, at `nul`.
+ * the last line (but 3 bytes the first time), and drops the read in which the first NUL is, at
+ * `nul`.
  */
 int64_t grep_binary_cut(int fd, int64_t nul);
 

@@ -17,6 +17,8 @@
  */
 enum { BUCKETS = 8, PLACES = 3 };
 
+#define RARE 0.0005
+
 struct entry {
 	struct literal literal;
 	size_t offset; /* of its fingerprint */
@@ -28,7 +30,13 @@ struct literals {
 	size_t places;
 	uint8_t low[PLACES][16], high[PLACES][16];
 	uint8_t whole[PLACES][256]; /* the same for whole bytes, exact */
-	int single;                 /* the byte that alone is the fingerprint of all, or -1 */
+	int single;                 /* the byte that alone begins all fingerprints, or -1 */
+
+	/* One literal alone: its two rarest places that have one byte, or a letter in either
+	 * case, which setting the bit 0x20 makes one. */
+	bool pair;
+	size_t pair_at[2];
+	uint8_t pair_byte[2], pair_case[2];
 };
 
 bool literals_portable;
@@ -78,11 +86,19 @@ static size_t rarest(const struct literal *literal, size_t places, double *rate)
 static size_t places_of(const struct literal *literal, size_t count)
 {
 	size_t places = PLACES;
+	double sum = 0, rate;
 
 	for (size_t i = 0; i < count; i++)
 		if (literal[i].len < places)
 			places = literal[i].len;
-	return places;
+	if (places < PLACES)
+		return places;
+	/* One place less is faster, where it does. */
+	for (size_t i = 0; i < count; i++) {
+		rarest(&literal[i], PLACES - 1, &rate);
+		sum += rate;
+	}
+	return sum < RARE ? PLACES - 1 : PLACES;
 }
 
 double literals_rate(const struct literal *literal, size_t count)
@@ -133,6 +149,45 @@ static int single_byte(const struct literals *l)
 	return only;
 }
 
+/* A place that can be compared at once: one byte, or both cases of a letter. */
+static bool is_simple(const struct byteset *set, uint8_t *byte, uint8_t *or_case)
+{
+	int n = byteset_count(set), c = 0;
+
+	while (!byteset_has(set, (unsigned char)c))
+		c++;
+	*or_case = n == 2 && c >= 'A' && c <= 'Z' && byteset_has(set, (unsigned char)c | 0x20)
+			   ? 0x20
+			   : 0;
+	*byte = (uint8_t)c | *or_case;
+	return n == 1 || *or_case;
+}
+
+static void find_pair(struct literals *l, const struct literal *literal)
+{
+	double best[2] = { 2, 2 };
+
+	for (size_t i = 0; i < literal->len; i++) {
+		double rate = set_frequency(&literal->at[i]);
+		uint8_t byte, or_case;
+		int k = rate < best[0] ? 0 : 1;
+
+		if (rate >= best[1] || !is_simple(&literal->at[i], &byte, &or_case))
+			continue;
+		if (k == 0) {
+			best[1] = best[0];
+			l->pair_at[1] = l->pair_at[0];
+			l->pair_byte[1] = l->pair_byte[0];
+			l->pair_case[1] = l->pair_case[0];
+		}
+		best[k] = rate;
+		l->pair_at[k] = i;
+		l->pair_byte[k] = byte;
+		l->pair_case[k] = or_case;
+	}
+	l->pair = best[1] <= 1;
+}
+
 struct literals *literals_new(const struct literal *literal, size_t count)
 {
 	struct literals *l = alloc_zero(sizeof *l);
@@ -151,6 +206,8 @@ struct literals *literals_new(const struct literal *literal, size_t count)
 			fill_tables(l, &l->entries[i], b);
 	}
 	l->single = single_byte(l);
+	if (count == 1)
+		find_pair(l, &literal[0]);
 	return l;
 }
 
@@ -304,17 +361,85 @@ AVX2 static const char *find3_avx2(const struct literals *l, const char *begin, 
 	return find_avx2(l, begin, end, 3);
 }
 
+/* Whether literal 0 is where its rarest places are, from `at` on. */
+AVX2 static const char *check_pair(
+	const struct literals *l, const char *begin, const char *end, const char *at, unsigned hits)
+{
+	const struct entry *entry = &l->entries[0];
+
+	for (; hits; hits &= hits - 1) {
+		const char *start = at + __builtin_ctz(hits);
+
+		if ((size_t)(end - begin) < entry->literal.len || start > end - entry->literal.len)
+			return NULL;
+		if (occurs(l, 1U << (BUCKETS - 1), begin, end, start + entry->offset))
+			return start;
+	}
+	return NULL;
+}
+
+struct pair_places {
+	__m256i byte[2], or_case[2];
+	size_t at[2];
+};
+
+AVX2 static inline __m256i pair_hits(const struct pair_places *places, const char *at)
+{
+	__m256i a = _mm256_or_si256(load(at + places->at[0]), places->or_case[0]);
+	__m256i b = _mm256_or_si256(load(at + places->at[1]), places->or_case[1]);
+
+	return _mm256_and_si256(
+		_mm256_cmpeq_epi8(a, places->byte[0]), _mm256_cmpeq_epi8(b, places->byte[1]));
+}
+
+AVX2 static const char *find_pair_avx2(const struct literals *l, const char *begin, const char *end)
+{
+	struct pair_places places;
+	const char *at = begin;
+
+	for (int k = 0; k < 2; k++) {
+		places.byte[k] = _mm256_set1_epi8((char)l->pair_byte[k]);
+		places.or_case[k] = _mm256_set1_epi8((char)l->pair_case[k]);
+		places.at[k] = l->pair_at[k];
+	}
+	while (at < end) {
+		/* The pad allows for places behind the end, not for four steps there. */
+		if (end - at >= 128) {
+			__m256i a = pair_hits(&places, at), b = pair_hits(&places, at + 32);
+			__m256i c = pair_hits(&places, at + 64), d = pair_hits(&places, at + 96);
+			__m256i any = _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d));
+			if (_mm256_testz_si256(any, any)) {
+				at += 128;
+				continue;
+			}
+		}
+		for (int step = 0; step < 4 && at < end; step++, at += 32) {
+			unsigned hits = (unsigned)_mm256_movemask_epi8(pair_hits(&places, at));
+			const char *found = hits ? check_pair(l, begin, end, at, hits) : NULL;
+			if (found)
+				return found;
+		}
+	}
+	return NULL;
+}
+
 AVX2 static size_t count_avx2(const char *bytes, size_t len, char c)
 {
 	const __m256i want = _mm256_set1_epi8(c), zero = _mm256_setzero_si256();
 	__m256i sum = zero;
 	size_t i = 0;
 
-	while (len - i >= 32) {
-		__m256i some = zero;
-		for (int k = 0; k < 255 && len - i >= 32; k++, i += 32)
-			some = _mm256_sub_epi8(some, _mm256_cmpeq_epi8(load(bytes + i), want));
-		sum = _mm256_add_epi64(sum, _mm256_sad_epu8(some, zero));
+	while (len - i >= 128) {
+		__m256i a = zero, b = zero;
+		for (int k = 0; k < 127 && len - i >= 128; k++, i += 128) {
+			const char *at = bytes + i;
+			a = _mm256_sub_epi8(a, _mm256_cmpeq_epi8(load(at), want));
+			b = _mm256_sub_epi8(b, _mm256_cmpeq_epi8(load(at + 32), want));
+			a = _mm256_sub_epi8(a, _mm256_cmpeq_epi8(load(at + 64), want));
+			b = _mm256_sub_epi8(b, _mm256_cmpeq_epi8(load(at + 96), want));
+		}
+		sum = _mm256_add_epi64(sum, _mm256_sad_epu8(a, zero));
+		sum = _mm256_add_epi64(sum, _mm256_sad_epu8(b, zero));
 	}
 	size_t n = (size_t)_mm256_extract_epi64(sum, 0) + (size_t)_mm256_extract_epi64(sum, 1) +
 		   (size_t)_mm256_extract_epi64(sum, 2) + (size_t)_mm256_extract_epi64(sum, 3);
@@ -339,6 +464,8 @@ const char *literals_find(const struct literals *l, const char *begin, const cha
 {
 #if defined __x86_64__
 	if (have_avx2()) {
+		if (l->pair)
+			return find_pair_avx2(l, begin, end);
 		if (l->places == 3)
 			return find3_avx2(l, begin, end);
 		return l->places == 2 ? find2_avx2(l, begin, end) : find1_avx2(l, begin, end);

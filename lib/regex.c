@@ -74,15 +74,14 @@ static bool has_upper(const char *pattern, size_t len)
 	int code;
 
 	for (size_t i = 0; i < len; i++) {
-		if (pattern[i] == '\\') {
-			i++;
-			if (i < len && strchr("pP", pattern[i]) && i + 1 < len &&
-				pattern[i + 1] == '{')
-				while (i < len && pattern[i] != '}')
-					i++;
+		if (pattern[i] != '\\') {
+			plain[n++] = pattern[i];
 			continue;
 		}
-		plain[n++] = pattern[i];
+		i++;
+		if (i < len && (pattern[i] == 'p' || pattern[i] == 'P') && pattern[++i] == '{')
+			while (i < len && pattern[i] != '}')
+				i++;
 	}
 	pcre2_code *upper = compile("\\p{Lu}", 6, PCRE2_UTF, &code, &offset);
 	pcre2_match_data *data = pcre2_match_data_create(1, NULL);
@@ -154,6 +153,16 @@ static int use_facts(struct regex *regex, uint32_t options, struct err *err)
 	return 0;
 }
 
+/*
+ * Whether text of ASCII can do with bytes. Without UCP, but not with it, [:upper:] and [:lower:]
+ * are both cases where case does not matter.
+ */
+static bool can_be_ascii(const char *pattern, size_t len)
+{
+	return is_ascii(pattern, len) && !memmem(pattern, len, "upper:]", 7) &&
+	       !memmem(pattern, len, "lower:]", 7);
+}
+
 int regex_new(
 	const char *pattern, size_t len, enum regex_case how, struct regex **out, struct err *err)
 {
@@ -181,9 +190,8 @@ int regex_new(
 	}
 	regex->variants[REGEX_UTF8].options = UNICODE | options;
 	regex->variants[REGEX_BYTES].options = UNICODE | options | PCRE2_MATCH_INVALID_UTF;
-	/* For text of ASCII, bytes will do, if the pattern is ASCII and can be compiled so. */
 	regex->variants[REGEX_ASCII].options = options;
-	if (!is_ascii(pattern, len) || !variant(regex, REGEX_ASCII))
+	if (!can_be_ascii(pattern, len) || !variant(regex, REGEX_ASCII))
 		regex->variants[REGEX_ASCII].options = UNICODE | options;
 	*out = regex;
 	return 0;

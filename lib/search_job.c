@@ -15,7 +15,7 @@
 #include "walk.h"
 
 enum {
-	START_AFTER = 2,
+	START_AFTER = 1,
 	SPLIT_MIN = 8 << 20, /* a file of this size is searched in ranges */
 	RANGE = 4 << 20,
 };

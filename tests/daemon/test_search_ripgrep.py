@@ -189,3 +189,73 @@ def test_same_files(tree: Tree, driver: Driver) -> None:
             assert sorted(files) == want, (where, pattern)
             shown = have["content"][0]["text"]
             assert shown == ("\n".join(files) or "No files found")
+
+
+def plain(data: bytes) -> list[str]:
+    """rg's lines, a U+FFFD for each byte that is no UTF-8, notes on binary files left out."""
+    text = "".join("\ufffd" if "\udc80" <= c <= "\udcff" else c
+                   for c in data.decode("utf-8", "surrogateescape"))
+    return [line for line in text.split("\n")
+            if line and ": WARNING: stopped searching binary file after match" not in line
+            and ": binary file matches (found " not in line]
+
+
+def pattern(rng: random.Random) -> str:
+    atoms = ["alpha", "Beta", "GAMMA", "delta\\d", "été", "foo[_-]bar", "\\w+", "[a-z]+", "a.*a",
+             "^", "$", "\\b", "x=1", "α", "ß", "\\s", "\\S+", "[^a-z ]+", "\\.", "(alpha|Beta)",
+             "(?:foo|bar|été)", "[A-Z]{2}", "\\d{2,4}", "e?t", "(?i)beta", "[é-ü]", "\\W",
+             "end\\.$", "^alpha", "k", "s", "[\\s.]+", "\\x61", "\\pL+", "\\D\\d", "a{2}|b+",
+             "\\[section\\]", "delta9 *x", "[^\\n]", "(a|é)l?", ".", "\\r"]
+    return "".join(rng.choices(atoms, k=rng.choice([1, 1, 2, 2, 3])))
+
+
+def lines_of(have: dict) -> list[str]:
+    assert not have["isError"], have
+    text = have["content"][0]["text"]
+    return [] if text == "No matches found" else text.split("\n")
+
+
+def check_structure(have: dict, shown: list[str]) -> None:
+    """The structured form has the lines that the text has, in the same order."""
+    lines = []
+    for match in have["structuredContent"]["matches"]:
+        before, after = match["before"], match["after"]
+        number = match["line"]
+        lines += [f"{match['path']}-{number - len(before) + i}-{t}" for i, t in enumerate(before)]
+        lines.append(f"{match['path']}:{number}:{match['text']}")
+        lines += [f"{match['path']}-{number + 1 + i}-{t}" for i, t in enumerate(after)]
+    assert lines == [line for line in shown if line != "--"]
+
+
+CASES = {"sensitive": "--case-sensitive", "insensitive": "--ignore-case", "smart": "--smart-case"}
+
+
+def test_same_lines(tree: Tree, driver: Driver) -> None:
+    rng = tree.rng
+    for path in [tree.base, rng.choice(tree.dirs)]:
+        for _ in range(10):
+            text, case, context = pattern(rng), rng.choice([*CASES]), rng.choice([0, 0, 1, 3])
+            only = {"glob": glob(rng)} if rng.random() < 0.3 else {}
+            if only and tree.files(path, only["glob"]) is None:
+                continue
+            args = [f"--glob={value}" for value in only.values()]
+            args += ["--line-number", "--no-heading", "--with-filename", CASES[case],
+                     f"--context={context}", f"--regexp={text}"]
+            want = tree.rg(path, *args)
+            have = driver.call("search_text", pattern=text, path=str(path.relative_to(tree.base)),
+                               case=case, context=context, limit=100000, **only)
+            shown = lines_of(have)
+            assert sorted(shown) == sorted(plain(want.stdout)), (path, args)
+            assert have["structuredContent"]["truncated"] is False
+            check_structure(have, shown)
+
+
+def test_same_lines_of_one_file(tree: Tree, driver: Driver) -> None:
+    files = [p for p in tree.base.rglob("*") if p.is_file() and not p.is_symlink()]
+    for path in tree.rng.sample(files, 10):
+        text, name = pattern(tree.rng), str(path.relative_to(tree.base))
+        context = tree.rng.choice([0, 2])
+        want = tree.rg(tree.base, "--line-number", "--no-heading", "--with-filename",
+                       f"--context={context}", f"--regexp={text}", "--", name)
+        shown = lines_of(driver.call("search_text", pattern=text, path=name, context=context))
+        assert sorted(shown) == sorted(plain(want.stdout)), (text, name)
