@@ -10,6 +10,7 @@ import select
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -162,3 +163,11 @@ def wait_for(path: Path, seconds: float = 10) -> None:
             os.read(events, 65536)
     finally:
         os.close(events)
+
+
+def wait_until(true: Callable[[], bool], what: str, seconds: float = 10) -> None:
+    """For what has no event to wait for."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, what
+        time.sleep(0.01)

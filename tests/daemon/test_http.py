@@ -48,16 +48,14 @@ def refused(answer: bytes) -> bool:
 @pytest.mark.parametrize(
     "raw",
     [
-        b"\r\n\r\n",
         b"GET\r\n\r\n",
         b"GET /health HTTP/9.9\r\n\r\n",
         b"GET /health HTTP/1.1\r\nHost localhost\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"\0" * 100,
-        b"\xff" * 100,
+        b"\xff" * 100 + b"\r\n\r\n",
         b"G" * 100000,
     ],
-    ids=lambda raw: repr(raw[:20]),
+    ids=lambda raw: repr(raw[:12]),
 )
 def test_what_is_no_http_is_refused_or_dropped(server: Daemon, raw: bytes) -> None:
     try:
@@ -93,9 +91,13 @@ def test_a_broken_chunk_is_refused(server: Daemon, body: bytes) -> None:
     assert refused(talk(server, raw, half_close=True))
 
 
-def test_a_body_that_stops_halfway_is_no_message(server: Daemon) -> None:
-    raw = head(server, *LAST, f"Content-Length: {len(PING)}") + PING[:-1]
-    assert refused(talk(server, raw, half_close=True))
+def test_a_request_that_stops_halfway_does_nothing(server: Daemon) -> None:
+    body = json.dumps(Mcp(server).message("tools/call", {"name": "run_command"}, id=1)).encode()
+    raw = head(server, *LAST, f"Content-Length: {len(body)}") + body
+    for length in range(1, len(raw), 7):
+        with connect(server) as connection:
+            connection.sendall(raw[:length])
+    assert Mcp(server).request("tools/list").status == 200
 
 
 def test_a_half_closed_connection_still_gets_its_answer(server: Daemon) -> None:
@@ -136,12 +138,13 @@ def test_a_slow_request_is_waited_for(server: Daemon) -> None:
         assert b'"result":{}' in read_all(connection)
 
 
-def test_slow_requests_keep_nobody_waiting(server: Daemon) -> None:
-    slow = [connect(server) for _ in range(200)]
-    for connection in slow:
-        connection.sendall(head(server, *HEAD, "Content-Length: 100")[:-9])
+def test_halves_of_requests_keep_nobody_waiting(server: Daemon) -> None:
+    halves = [b"", b"\r\n", b"\0" * 100, head(server, *HEAD, "Content-Length: 100")[:-9]]
+    waiting = [connect(server) for _ in range(200)]
+    for number, connection in enumerate(waiting):
+        connection.sendall(halves[number % len(halves)])
     assert Mcp(server).request("tools/list").status == 200
-    for connection in slow:
+    for connection in waiting:
         connection.close()
 
 
@@ -167,7 +170,7 @@ def test_an_old_client_is_answered_and_closed(server: Daemon) -> None:
     assert answer.startswith(b"HTTP/1.") and answer.endswith(b'{"status":"ok"}')
 
 
-@pytest.mark.parametrize("path", ["/mcp/x", "/MCP", "//mcp", "/mcp/../mcp", "/mcp%00", "/%", "/x" * 2000])
+@pytest.mark.parametrize("path", ["/mcp/x", "/MCP", "//mcp", "/mcp/../mcp", "/%", "/x" * 2000])
 def test_other_paths_are_not_found(server: Daemon, path: str) -> None:
     lines = [*LAST, f"Content-Length: {len(PING)}"]
     answer = talk(server, head(server, *lines, request=f"POST {path} HTTP/1.1") + PING)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from daemon import Daemon, wait_for
-from wire import ACCEPT, LEGACY, META, Exchange, Json, Mcp, exchange
-
-SUBSCRIPTION = META + "subscriptionId"
+from daemon import Daemon, wait_for, wait_until
+from wire import ACCEPT, LEGACY, Exchange, Json, Mcp, exchange
 
 
 @pytest.fixture(params=LEGACY)
@@ -23,18 +20,6 @@ def running(mark: Path) -> Json:
     """A call that makes `mark` when it begins, and takes it away when it is ended."""
     command = f"trap 'rm {mark}; exit' TERM; touch {mark}; while :; do sleep 0.05; done"
     return {"name": "run_command", "arguments": {"command": command}}
-
-
-def wait_until(true: Callable[[], bool], what: str, seconds: float = 10) -> None:
-    """For what has no event to wait for."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, what
-        time.sleep(0.01)
-
-
-def uri(path: Path) -> str:
-    return path.resolve().as_uri()
 
 
 # ---- cancellation ----
@@ -94,66 +79,12 @@ def test_a_half_closed_connection_cancels_in_the_modern_era(server: Daemon, mode
         wait_until(lambda: not mark.exists(), "the command went on")
 
 
-# ---- subscriptions/listen ----
-
-
-def listen(modern: Mcp, **notifications: object) -> Exchange:
-    return modern.begin("subscriptions/listen", {"notifications": notifications})
-
-
-def test_the_first_word_of_a_subscription_is_what_it_got(modern: Mcp) -> None:
-    with listen(modern, toolsListChanged=True, unknown=True) as stream:
-        first = next(stream.messages())
-        assert first["method"] == "notifications/subscriptions/acknowledged"
-        assert first["params"]["notifications"] == {"toolsListChanged": True}
-        assert isinstance(first["params"]["_meta"][SUBSCRIPTION], int)
-
-
-@pytest.mark.parametrize("params", [{}, {"notifications": []}, {"notifications": {"resourceSubscriptions": 1}}])
-def test_a_subscription_to_nonsense_is_refused(modern: Mcp, params: Json) -> None:
-    assert modern.request("subscriptions/listen", params).error["code"] == -32602
-
-
-def test_a_subscription_tells_of_a_changed_file(server: Daemon, modern: Mcp) -> None:
-    file = server.workspace / "watched.txt"
-    file.write_text("one")
-    with listen(modern, resourceSubscriptions=[uri(file)]) as stream:
-        messages = stream.messages()
-        assert next(messages)["params"]["notifications"] == {"resourceSubscriptions": [uri(file)]}
-        file.write_text("two")
-        update = next(messages)
-        assert update["method"] == "notifications/resources/updated"
-        assert update["params"]["uri"] == uri(file)
-        assert SUBSCRIPTION in update["params"]["_meta"]
-
-
-def test_a_session_is_told_of_a_changed_file(server: Daemon, legacy: Mcp) -> None:
-    file = server.workspace / "watched.txt"
-    file.write_text("one")
-    with legacy.listen() as stream:
-        assert stream.response.status == 200
-        assert legacy.request("resources/subscribe", {"uri": uri(file)}).result == {}
-        file.write_text("two")
-        update = next(stream.messages())
-        assert update["method"] == "notifications/resources/updated"
-        assert update["params"]["uri"] == uri(file)
-        assert legacy.request("resources/unsubscribe", {"uri": uri(file)}).result == {}
-
-
-def test_a_subscription_ends_with_a_result_when_the_server_stops(server: Daemon, modern: Mcp) -> None:
-    with listen(modern, toolsListChanged=True) as stream:
-        messages = stream.messages()
-        acknowledged = next(messages)
-        server.stop()
-        last = list(messages)[-1]
-        assert last["result"]["resultType"] == "complete"
-        subscription = acknowledged["params"]["_meta"][SUBSCRIPTION]
-        assert last["result"]["_meta"][SUBSCRIPTION] == subscription
+# ---- keep-alive ----
 
 
 @pytest.mark.slow
-def test_a_quiet_stream_is_kept_alive(modern: Mcp) -> None:
-    with listen(modern, toolsListChanged=True) as stream:
+def test_a_quiet_stream_is_kept_alive(server: Daemon) -> None:
+    with Mcp(server, LEGACY[0]).listen() as stream:
         lines = stream.lines()
         began = time.monotonic()
         while not next(lines).startswith(":"):

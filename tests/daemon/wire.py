@@ -77,6 +77,8 @@ class Exchange:
 
     def __exit__(self, *_: object) -> None:
         self.connection.close()
+        if "response" in self.__dict__:
+            self.response.close()  # it holds the socket, too
 
     def half_close(self) -> None:
         """Says that nothing more will be sent."""

@@ -1,0 +1,110 @@
+"""Limits on what is going on at once, each at its edge."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+
+from conftest import Launch
+from daemon import Daemon, wait_for, wait_until
+from wire import LEGACY, TIMEOUT, Exchange, Mcp, exchange
+
+
+def sleep_until(daemon: Daemon, name: str) -> dict[str, object]:
+    """A command that says NAME is there, and ends when NAME.end is."""
+    command = f"touch {name}; until [ -e {name}.end ]; do sleep 0.02; done; echo ended"
+    return {"name": "run_command", "arguments": {"command": command}}
+
+
+def can_listen(daemon: Daemon) -> bool:
+    with Mcp(daemon, LEGACY[0]).listen() as stream:
+        return stream.response.status == 200
+
+
+def test_streams(launch: Launch) -> None:
+    daemon = launch("--max-streams", "2")
+    headers = {"Accept": "text/event-stream"}
+    with Mcp(daemon, LEGACY[0]).listen() as first, Exchange(daemon, "GET", "/sse", headers=headers) as second:
+        assert (first.response.status, second.response.status) == (200, 200)
+        assert exchange(daemon, "GET", "/sse", headers=headers).status == 503
+        with Mcp(daemon, LEGACY[0]).listen() as third:
+            assert third.response.status == 503
+        # A call that would stream does without.
+        params = {"name": "run_command", "arguments": {"command": "sleep 1.2"}}
+        reply = Mcp(daemon).request("tools/call", params | {"_meta": {"progressToken": 1}})
+        assert reply.headers.get_content_type() == "application/json"
+    wait_until(lambda: can_listen(daemon), "no stream was let go")
+
+
+def test_calls(launch: Launch) -> None:
+    daemon = launch("--max-calls", "1")
+    modern = Mcp(daemon)
+    with modern.begin("tools/call", sleep_until(daemon, "one")) as first:
+        wait_for(daemon.workspace / "one")
+        reply = modern.request("tools/call", sleep_until(daemon, "two"))
+        assert reply.status == 503 and "error" in reply.json
+        assert exchange(daemon, "GET", "/health").status == 200
+        (daemon.workspace / "one.end").touch()
+        assert "ended" in first.reply.result["content"][0]["text"]
+    assert modern.request("tools/list").status == 200
+    assert not (daemon.workspace / "two").exists()
+
+
+def test_commands(launch: Launch) -> None:
+    daemon = launch("--max-commands", "1")
+    modern = Mcp(daemon)
+    with modern.begin("tools/call", sleep_until(daemon, "one")) as first:
+        wait_for(daemon.workspace / "one")
+        result = modern.call("run_command", command="touch two")
+        assert result["isError"] is True and "1" in result["content"][0]["text"]
+        assert "isError" not in modern.request("tools/list").result
+        (daemon.workspace / "one.end").touch()
+        assert "ended" in first.reply.result["content"][0]["text"]
+    assert not (daemon.workspace / "two").exists()
+    assert modern.text("run_command", command="echo three") == "three\n"
+
+
+def test_sessions_beyond_the_limit_still_work(launch: Launch) -> None:
+    daemon = launch("--max-sessions", "2")
+    sessions = [Mcp(daemon, LEGACY[0]) for _ in range(5)]
+    for session in sessions:
+        assert session.request("tools/list").status == 200
+
+
+def test_connections(launch: Launch) -> None:
+    daemon = launch("--max-connections", "20")
+    host, port = daemon.host.split(":")
+    with ExitStack() as stack:
+        for _ in range(40):
+            stack.enter_context(socket.create_connection((host, int(port))))
+    assert exchange(daemon, "GET", "/health").status == 200
+
+
+def test_results(launch: Launch) -> None:
+    daemon = launch("--max-result-bytes", "100000")
+    (daemon.workspace / "large").write_text("line\n" * 40000)
+    for mcp in (Mcp(daemon), Mcp(daemon, LEGACY[0])):
+        reply = mcp.request("tools/call", {"name": "read_file", "arguments": {"path": "large", "limit": 40000}})
+        assert len(reply.body) <= 100000
+        assert mcp.request("tools/list").status == 200
+
+
+def test_a_slow_reader_is_cut_off(launch: Launch) -> None:
+    daemon = launch("--max-queue-bytes", "100000")
+    host, port = daemon.host.split(":")
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.settimeout(TIMEOUT)
+        slow.connect((host, int(port)))
+        lines = ["GET /sse HTTP/1.1", f"Host: {daemon.host}", "Accept: text/event-stream"]
+        lines += [f"Authorization: Bearer {daemon.token}", "", ""]
+        slow.sendall("\r\n".join(lines).encode())
+        said = b""
+        while b"\n\n" not in said.partition(b"data: ")[2]:
+            said += slow.recv(4096)
+        endpoint = said.decode().split("data: ")[1].split("\n")[0]
+        body = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+        headers = {"Content-Type": "application/json"}
+        statuses = [exchange(daemon, "POST", endpoint, body, headers).status for _ in range(2000)]
+        assert statuses[0] == 202 and statuses[-1] == 404
+    assert exchange(daemon, "GET", "/health").status == 200
