@@ -91,29 +91,6 @@ static int open_http(struct server *server, struct err *err)
 	return http_new(server->workspace.loop, &options, &server->http, err);
 }
 
-int server_open(struct server *server, const struct config *config, struct err *err)
-{
-	struct workspace *workspace = &server->workspace;
-
-	*server = (struct server){ .config = config };
-	uint64_t nofile = raise_descriptor_limit();
-	signal(SIGPIPE, SIG_IGN);
-	if (state_open(&server->state, config->state_dir, config->workspace, err) < 0 ||
-		loop_new(&workspace->loop, err) < 0 || open_roots(server, err) < 0 ||
-		open_commands(server, nofile, err) < 0 ||
-		secret_new(config->token, config->token_file, server->state.fd, &server->secret,
-			err) < 0 ||
-		catalog_new(path_root_name(workspace->roots, 0), &server->catalog, err) < 0)
-		return -1;
-	workspace->pool = worker_pool_new(workspace->loop, (size_t)config->workers, JOBS_MAX);
-	workspace->result_max = (size_t)config->result_max;
-	workspace->commands_max = (size_t)config->commands_max;
-	server->sessions = sessions_new(server->secret, server->state.fd,
-		(size_t)config->sessions_max);
-	server->streams = sse_hub_new(workspace->loop, COMMENT_MS, (size_t)config->queue_max);
-	return open_http(server, err);
-}
-
 /* ---- the end ---- */
 
 static void stop_loop(void *data)
@@ -138,14 +115,44 @@ static void on_signal(int signo, void *data)
 	http_drain(server->http, stop_loop, server);
 }
 
-int server_run(struct server *server, struct err *err)
+static int watch_signals(struct server *server, struct err *err)
 {
 	struct loop *loop = server->workspace.loop;
 
-	if (loop_signal(loop, SIGTERM, on_signal, server, err) < 0 ||
-		loop_signal(loop, SIGINT, on_signal, server, err) < 0)
+	if (loop_signal(loop, SIGTERM, on_signal, server, err) < 0)
 		return -1;
-	return loop_run(loop, err);
+	return loop_signal(loop, SIGINT, on_signal, server, err);
+}
+
+/* ---- the beginning ---- */
+
+int server_open(struct server *server, const struct config *config, struct err *err)
+{
+	struct workspace *workspace = &server->workspace;
+
+	*server = (struct server){ .config = config };
+	uint64_t nofile = raise_descriptor_limit();
+	signal(SIGPIPE, SIG_IGN);
+	if (state_open(&server->state, config->state_dir, config->workspace, err) < 0 ||
+		loop_new(&workspace->loop, err) < 0 || watch_signals(server, err) < 0 ||
+		open_roots(server, err) < 0 ||
+		open_commands(server, nofile, err) < 0 ||
+		secret_new(config->token, config->token_file, server->state.fd, &server->secret,
+			err) < 0 ||
+		catalog_new(path_root_name(workspace->roots, 0), &server->catalog, err) < 0)
+		return -1;
+	workspace->pool = worker_pool_new(workspace->loop, (size_t)config->workers, JOBS_MAX);
+	workspace->result_max = (size_t)config->result_max;
+	workspace->commands_max = (size_t)config->commands_max;
+	server->sessions = sessions_new(server->secret, server->state.fd,
+		(size_t)config->sessions_max);
+	server->streams = sse_hub_new(workspace->loop, COMMENT_MS, (size_t)config->queue_max);
+	return open_http(server, err);
+}
+
+int server_run(struct server *server, struct err *err)
+{
+	return loop_run(server->workspace.loop, err);
 }
 
 void server_touch(struct server *server)

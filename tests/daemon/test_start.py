@@ -103,6 +103,13 @@ def test_an_option_comes_before_its_variable(
         assert exchange(launch(), "GET", "/health").status == 200
 
 
+def test_can_be_stopped_as_soon_as_it_is_ready(launch: Launch) -> None:
+    daemon = launch()
+    for _ in range(10):
+        daemon.stop()
+        daemon.start()
+
+
 def test_leaves_in_time_with_a_stream_open(launch: Launch) -> None:
     daemon = launch()
     with Mcp(daemon, LEGACY[0]).listen() as stream:
