@@ -32,7 +32,7 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) void family_mark(
 }
 
 struct member {
-	pid_t pid, parent;
+	pid_t pid, parent, group;
 	uint64_t born; /* in clock ticks: tells it from a later process of the same pid */
 	bool ours;
 };
@@ -60,20 +60,20 @@ static bool read_proc(pid_t pid, const char *name, char *text, size_t len)
 static bool look(pid_t pid, struct member *member)
 {
 	char text[STAT_MAX], state;
-	int parent;
+	int parent, group;
 	unsigned long long born;
 
 	if (!read_proc(pid, "stat", text, sizeof text))
 		return false;
 	const char *rest = strrchr(text, ')'); /* the name before it may hold anything */
 	if (!rest || sscanf(rest,
-			     ") %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d "
+			     ") %c %d %d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d "
 			     "%*d %*d %*d %*d %llu",
-			     &state, &parent, &born) != 3)
+			     &state, &parent, &group, &born) != 4)
 		return false;
 	if (state == 'Z' || state == 'X')
 		return false;
-	*member = (struct member){ .pid = pid, .parent = parent, .born = born };
+	*member = (struct member){ .pid = pid, .parent = parent, .group = group, .born = born };
 	return true;
 }
 
@@ -147,6 +147,7 @@ struct round {
 	const uint64_t *marks;
 	size_t len;
 	int signo;                    /* 0: none */
+	pid_t except;                 /* a process group, or 0 */
 	const struct members *before; /* those that it had found are left alone; or NULL */
 	struct members now;
 	size_t found;
@@ -158,6 +159,8 @@ static void reach(struct round *round, struct member *member)
 
 	member->ours = true;
 	if (old && old->ours && old->born == member->born)
+		return;
+	if (round->except && member->group == round->except)
 		return;
 	round->found++;
 	if (round->signo != 0)
@@ -219,9 +222,9 @@ static void run_round(struct round *round)
 	reach_descendants(round);
 }
 
-size_t family_signal(const uint64_t *marks, size_t len, int signo)
+size_t family_signal(const uint64_t *marks, size_t len, pid_t except, int signo)
 {
-	struct round round = { .marks = marks, .len = len, .signo = signo };
+	struct round round = { .marks = marks, .len = len, .signo = signo, .except = except };
 
 	run_round(&round);
 	free(round.now.all);

@@ -9,6 +9,7 @@
  */
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { FAMILY_MARK_BITS = 60 }; /* a mark is below 1 << 60, and not 0 */
 
@@ -16,9 +17,10 @@ enum { FAMILY_MARK_BITS = 60 }; /* a mark is below 1 << 60, and not 0 */
  * refuses, the family is found by descent alone. */
 void family_mark(uint64_t mark);
 
-/* Sends a signal (0: none, only counts) to the families with one of the `marks` (ascending).
- * The number of processes found; zombies do not count. */
-size_t family_signal(const uint64_t *marks, size_t len, int signo);
+/* Sends a signal (0: none, only counts) to the families with one of the `marks` (ascending),
+ * but not to the process group `except` (0: none), which kill(2) can reach in one step. The
+ * number of processes found; zombies do not count. */
+size_t family_signal(const uint64_t *marks, size_t len, pid_t except, int signo);
 
 /* Kills the families: everything is stopped first, until nothing new turns up, so that none
  * escapes by forking. */

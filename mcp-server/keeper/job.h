@@ -82,6 +82,9 @@ bool job_belongs_to_server(const struct job *job);
 /* Whether nothing is left to do for it. */
 bool job_is_over(const struct job *job);
 
+/* How long it has been running, or ran. */
+int64_t job_age_ms(const struct job *job);
+
 /* How it stands, for messages and status. */
 void job_report(const struct job *job, struct wire_ended *report);
 

@@ -110,16 +110,20 @@ static bool anybody_has(const char *word)
 static void catches_a_process_that_runs_away_all_the_time(void)
 {
 	struct kit kit;
+	char name[32], script[128];
 	bool seen = false;
 
 	kit_open(&kit);
 	/* it never lives for long: a successor in another session takes over */
-	scratch_text("runaway", "trap '' TERM\n[ -d state ] || exit\nsetsid sh runaway &\n");
-	kit_run_spec(&kit, (struct command_spec){
-				   .timeout_ms = 300, .command = "cd ..; sh runaway; sleep 1000" });
+	snprintf(name, sizeof name, "runaway-%d", getpid());
+	snprintf(script, sizeof script,
+		"trap '' TERM\n[ -d state ] || exit\nsetsid sh %s &\n", name);
+	scratch_text(name, script);
+	snprintf(script, sizeof script, "cd ..; sh %s; sleep 1000", name);
+	kit_run_spec(&kit, (struct command_spec){ .timeout_ms = 300, .command = script });
 	CHECK(kit.last.result.timed_out);
 	for (int i = 0; i < 50; i++)
-		seen = seen || anybody_has("runaway");
+		seen = seen || anybody_has(name);
 	CHECK(!seen);
 	kit_close(&kit);
 }
@@ -170,6 +174,7 @@ static void ends_when_it_is_cancelled(void)
 	int pid = kit_pid_in("pid");
 	command_cancel(command);
 	kit_finish(&kit, &outcome);
+	CHECK(!outcome.failed);
 	CHECK_INT(outcome.result.signo, SIGTERM);
 	CHECK(!outcome.result.timed_out);
 	CHECK(!kit_process_lives(pid));

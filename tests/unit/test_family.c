@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
@@ -44,7 +45,7 @@ static pid_t found(uint64_t mark, const char *line)
 
 static size_t count(uint64_t mark)
 {
-	return family_signal(&mark, 1, 0);
+	return family_signal(&mark, 1, 0, 0);
 }
 
 /* Orphans are children of this process, since it is a subreaper. */
@@ -73,7 +74,7 @@ static void counts_all_descendants_and_nobody_else(void)
 	CHECK_INT(count(1000), 4);
 	CHECK_INT(count(999), 4);
 	CHECK_INT(count(998), 0);
-	CHECK_INT(family_signal((uint64_t[]){ 999, 1000 }, 2, 0), 8);
+	CHECK_INT(family_signal((uint64_t[]){ 999, 1000 }, 2, 0, 0), 8);
 	family_kill(&mark, 1);
 	await_end(1000);
 	CHECK_INT(count(999), 4);
@@ -87,7 +88,20 @@ static void signals_every_member(void)
 	uint64_t mark = 1000;
 
 	found(mark, sleepers);
-	CHECK_INT(family_signal(&mark, 1, SIGTERM), 4);
+	CHECK_INT(family_signal(&mark, 1, 0, SIGTERM), 4);
+	await_end(mark);
+	reap_orphans();
+}
+
+static void leaves_a_group_alone(void)
+{
+	uint64_t mark = 1000;
+	pid_t pid = found(mark, sleepers);
+
+	while (family_signal(&mark, 1, pid, 0) < 2)
+		sched_yield(); /* two are on their way into sessions of their own */
+	CHECK_INT(family_signal(&mark, 1, pid, SIGTERM), 2);
+	CHECK_INT(kill(-pid, SIGTERM), 0);
 	await_end(mark);
 	reap_orphans();
 }
@@ -140,5 +154,5 @@ static void adopts_orphans(void)
 }
 
 TESTS(CASE(adopts_orphans), CASE(counts_all_descendants_and_nobody_else),
-	CASE(signals_every_member), CASE(does_not_count_zombies),
+	CASE(signals_every_member), CASE(leaves_a_group_alone), CASE(does_not_count_zombies),
 	CASE(kills_a_family_within_the_family), CASE(kills_the_deaf_and_the_stopped))
