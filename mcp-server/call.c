@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "alloc.h"
 #include "ask.h"
@@ -327,11 +328,20 @@ static void send_progress(void *data)
 	free(progress);
 }
 
+/* Not the loop's clock: that stands still while the loop waits for this worker. */
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* A worker's progress is posted before its `done`, so the call outlives every one of them. */
 void call_progress(struct call *call, double done, double total, const char *message)
 {
 	struct loop *loop = call->workspace->loop;
-	int64_t now = loop_now_ms(loop);
+	int64_t now = now_ms();
 
 	if (!call_wants_progress(call) || done <= call->last_progress ||
 		(call->last_progress >= 0 && now - call->last_progress_ms < PROGRESS_EVERY_MS))
