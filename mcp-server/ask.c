@@ -5,33 +5,29 @@
 #include <string.h>
 #include <time.h>
 
+#include "alloc.h"
 #include "base64.h"
 #include "call_impl.h"
+#include "cleanup.h"
 #include "err.h"
+#include "loop.h"
 #include "secret.h"
 #include "server.h"
 #include "session.h"
 
-/* How long a client may take to come back with an answer. */
-enum { STATE_SECONDS = 15 * 60, STATE_MAX_BYTES = 64 * 1024, SEAL_BYTES = 16, TIME_BYTES = 4 };
+/* How long a client may take to come back with its answers. */
+enum { ANSWER_MINUTES = 15 };
+
+enum { STATE_MAX_BYTES = 64 * 1024, SEAL_BYTES = 16, TIME_BYTES = 4 };
 
 #define SEAL_LABEL "mcp request state"
 
-json_t *ask_answer(struct call *call, const char *key)
-{
-	return json_object_get(call->answers, key);
-}
-
-void ask_set_state(struct call *call, json_t *state)
-{
-	json_decref(call->state_out);
-	call->state_out = state;
-}
-
-json_t *ask_state(const struct call *call)
-{
-	return call->state_in;
-}
+struct ask {
+	json_t *requests; /* what is asked for, by key */
+	json_t *answers;  /* what the client answered, by key */
+	json_t *state_in, *state_out;
+	struct loop_timer *deadline; /* older eras: the answers have to be there */
+};
 
 static const struct {
 	const char *method, *capability;
@@ -42,6 +38,53 @@ static const struct {
 	{ "roots/list", "roots", CAP_ROOTS },
 };
 
+static struct ask *ask_of(struct call *call)
+{
+	if (!call->ask)
+		call->ask = alloc_zero(sizeof *call->ask);
+	return call->ask;
+}
+
+void ask_free(struct ask *ask)
+{
+	if (!ask)
+		return;
+	loop_timer_free(ask->deadline);
+	json_decref(ask->requests);
+	json_decref(ask->answers);
+	json_decref(ask->state_in);
+	json_decref(ask->state_out);
+	free(ask);
+}
+
+/* ---- what tools use ---- */
+
+json_t *ask_answer(const struct call *call, const char *key)
+{
+	return call->ask ? json_object_get(call->ask->answers, key) : NULL;
+}
+
+void ask_set_state(struct call *call, json_t *state)
+{
+	struct ask *ask = ask_of(call);
+
+	json_decref(ask->state_out);
+	ask->state_out = state;
+}
+
+json_t *ask_state(const struct call *call)
+{
+	return call->ask ? call->ask->state_in : NULL;
+}
+
+static void fail(struct call *call, const struct err *err)
+{
+	if (call->tool)
+		call_finish(call, TOOL_FAILED, err);
+	else
+		call_reply_err(call, err);
+}
+
 static void refuse(struct call *call, const char *capability)
 {
 	struct err err;
@@ -49,15 +92,17 @@ static void refuse(struct call *call, const char *capability)
 	if (call->peer.modern) {
 		call_reply_error(call, RPC_MISSING_CAPABILITY,
 			json_pack("{s:{s:{}}}", "requiredCapabilities", capability),
-			"This tool needs the client capability '%s'", capability);
+			"This needs the client capability '%s'", capability);
 		return;
 	}
-	err_set(&err, ERR_INVALID, "The client does not support %s", capability);
-	call_finish(call, TOOL_FAILED, &err);
+	err_set(&err, ERR_INVALID, "This needs a client that can do %s", capability);
+	fail(call, &err);
 }
 
 bool ask(struct call *call, const char *key, const char *method, json_t *params)
 {
+	struct ask *ask = ask_of(call);
+
 	for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++) {
 		if (strcmp(needs[i].method, method) == 0 && !(call->peer.caps & needs[i].cap)) {
 			json_decref(params);
@@ -65,46 +110,64 @@ bool ask(struct call *call, const char *key, const char *method, json_t *params)
 			return false;
 		}
 	}
-	if (!call->asked)
-		call->asked = json_object();
-	json_object_set_new(call->asked, key, json_pack("{s:s, s:o}", "method", method, "params",
-		params ? params : json_object()));
+	if (!ask->requests)
+		ask->requests = json_object();
+	json_object_set_new(ask->requests, key,
+		json_pack(
+			"{s:s, s:o}", "method", method, "params", params ? params : json_object()));
 	return true;
+}
+
+/* An elicitation without modes is one by form; only that is asked for here. */
+unsigned ask_caps(const json_t *capabilities)
+{
+	const json_t *elicitation = json_object_get(capabilities, "elicitation");
+	unsigned caps = 0;
+
+	for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++) {
+		if (json_is_object(json_object_get(capabilities, needs[i].capability)))
+			caps |= needs[i].cap;
+	}
+	if (json_object_get(elicitation, "url") && !json_object_get(elicitation, "form"))
+		caps &= ~(unsigned)CAP_ELICITATION;
+	return caps;
 }
 
 /* ---- 2026-07-28: the state travels through the client, which may be hostile ---- */
 
-/* What a seal covers: the time, the tool and its arguments, the state. */
+/* What a seal covers: the time, the state, and the request that it belongs to, whole. */
 static void seal(const struct call *call, const char *when, const char *state, size_t len,
 	unsigned char mac[KEY_BYTES])
 {
-	AUTO_BUF struct buf sealed = BUF_INIT(STATE_MAX_BYTES + call->result.out.max);
+	static const char *const per_round[] = { "_meta", "inputResponses", "requestState" };
+	json_auto_t *request = json_copy(call->params);
 
+	for (size_t i = 0; i < sizeof per_round / sizeof per_round[0]; i++)
+		json_object_del(request, per_round[i]);
+	AUTO_FREE char *text = json_dumps(request, JSON_COMPACT | JSON_SORT_KEYS);
+	size_t text_len = text ? strlen(text) : 0, method_len = strlen(call->method);
+
+	AUTO_BUF struct buf sealed = BUF_INIT(TIME_BYTES + method_len + 1 + text_len + 1 + len);
 	buf_add(&sealed, when, TIME_BYTES);
-	buf_add_json(&sealed, json_object_get(call->params, "name"));
-	const json_t *args = json_object_get(call->params, "arguments");
-	char *text = json_dumps(args, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
-	buf_add_text(&sealed, text ? text : "");
-	free(text);
+	buf_add(&sealed, call->method, method_len + 1);
+	buf_add(&sealed, text ? text : "", text_len + 1);
 	buf_add(&sealed, state, len);
 	secret_mac(call->server->secret, SEAL_LABEL, sealed.data, sealed.len, mac);
 }
 
-static json_t *seal_state(const struct call *call)
+static json_t *seal_state(const struct call *call, const struct buf *state)
 {
 	AUTO_BUF struct buf raw = BUF_INIT(STATE_MAX_BYTES + SEAL_BYTES + TIME_BYTES);
 	AUTO_BUF struct buf text = BUF_INIT(2 * STATE_MAX_BYTES);
-	AUTO_BUF struct buf state = BUF_INIT(STATE_MAX_BYTES);
 	unsigned char mac[KEY_BYTES];
-	uint32_t until = (uint32_t)time(NULL) + STATE_SECONDS;
+	uint32_t until = (uint32_t)time(NULL) + ANSWER_MINUTES * 60;
 	char when[TIME_BYTES] = { (char)(until >> 24), (char)(until >> 16), (char)(until >> 8),
 		(char)until };
 
-	buf_add_json(&state, call->state_out);
-	seal(call, when, state.data, state.len, mac);
+	seal(call, when, state->data, state->len, mac);
 	buf_add(&raw, mac, SEAL_BYTES);
 	buf_add(&raw, when, TIME_BYTES);
-	buf_add(&raw, state.data, state.len);
+	buf_add(&raw, state->data, state->len);
 	base64url_add(&text, raw.data, raw.len);
 	return json_stringn(text.data, text.len);
 }
@@ -126,121 +189,219 @@ static json_t *open_state(const struct call *call, const char *text, size_t len)
 		difference |= mac[i] ^ (unsigned char)raw.data[i];
 	if (difference || until < (uint32_t)time(NULL))
 		return NULL;
-	return json_loadb(raw.data + HEAD, raw.len - HEAD, JSON_DECODE_ANY, NULL);
+	return json_loadb(raw.data + HEAD, raw.len - HEAD, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+}
+
+static bool take_state(struct call *call, const json_t *state)
+{
+	json_t *opened = NULL;
+
+	if (!state)
+		return true;
+	if (json_is_string(state))
+		opened = open_state(call, json_string_value(state), json_string_length(state));
+	if (!opened) {
+		call_reply_error(call, RPC_INVALID_PARAMS, NULL,
+			"'requestState' is not what this server sent for this request, or too old: "
+			"send the request without it");
+		return false;
+	}
+	ask_of(call)->state_in = opened;
+	return true;
 }
 
 bool ask_take_answers(struct call *call)
 {
-	const json_t *state = json_object_get(call->params, "requestState");
-	json_t *answers = json_object_get(call->params, "inputResponses");
+	json_t *answers = json_object_get(call->params, "inputResponses"), *answer;
+	const char *key;
 
 	if (!call->peer.modern)
 		return true;
-	if (json_is_string(state)) {
-		call->state_in = open_state(call, json_string_value(state),
-			json_string_length(state));
-		if (!call->state_in) {
-			call_reply_error(call, RPC_INVALID_PARAMS, NULL,
-				"'requestState' is not what this server sent for this call, or too "
-				"old: send the request without it");
-			return false;
-		}
+	if (!take_state(call, json_object_get(call->params, "requestState")))
+		return false;
+	if (!answers)
+		return true;
+	bool fits = json_is_object(answers);
+	json_object_foreach(answers, key, answer)
+		fits = fits && json_is_object(answer);
+	if (!fits) {
+		call_reply_error(call, RPC_INVALID_PARAMS, NULL,
+			"'inputResponses' has to be an object whose members are the results of the "
+			"requests");
+		return false;
 	}
-	if (json_is_object(answers))
-		call->answers = json_incref(answers);
+	ask_of(call)->answers = json_incref(answers);
 	return true;
 }
 
 static void send_modern(struct call *call)
 {
-	json_t *result = json_pack("{s:s}", "resultType", "input_required");
+	const struct ask *ask = call->ask;
+	AUTO_BUF struct buf state = BUF_INIT(STATE_MAX_BYTES);
 
-	if (call->asked)
-		json_object_set(result, "inputRequests", call->asked);
-	if (call->state_out)
-		json_object_set_new(result, "requestState", seal_state(call));
+	if (ask->state_out && !buf_add_json(&state, ask->state_out)) {
+		call_reply_error(call, RPC_INTERNAL_ERROR, NULL,
+			"The state of this request grew larger than %d bytes", STATE_MAX_BYTES);
+		return;
+	}
+	json_t *result = json_pack("{s:s}", "resultType", "input_required");
+	if (ask->requests)
+		json_object_set(result, "inputRequests", ask->requests);
+	if (ask->state_out)
+		json_object_set_new(result, "requestState", seal_state(call, &state));
 	result_reset(&call->result);
 	call_reply(call, result);
 }
 
 /* ---- the older eras: requests of our own ---- */
 
+static void on_cancel(struct call *call, void *data)
+{
+	struct err err;
+
+	(void)data;
+	err_set(&err, ERR_CANCELLED, "Cancelled while the client was asked");
+	fail(call, &err);
+}
+
+static void too_late(void *data)
+{
+	struct call *call = data;
+	struct err err;
+
+	err_set(&err, ERR_TIMEOUT, "The client did not answer %s within %d minutes",
+		json_string_value(json_object_get(
+			json_object_iter_value(json_object_iter(call->ask->requests)), "method")),
+		ANSWER_MINUTES);
+	fail(call, &err);
+}
+
+static bool send_request(struct call *call, json_t *request)
+{
+	static unsigned long count; /* makes ids that no other request of ours has */
+	AUTO_BUF struct buf out = BUF_INIT(call->workspace->result_max);
+	char id[32];
+
+	snprintf(id, sizeof id, "ask-%lu", ++count);
+	json_object_set_new(request, "jsonrpc", json_string("2.0"));
+	json_object_set_new(request, "id", json_string(id));
+	return buf_add_json(&out, request) &&
+	       call->sink->ops->notify(call->sink, out.data, out.len);
+}
+
 static void send_legacy(struct call *call)
 {
-	static unsigned long asked; /* makes ids that no other request of ours has */
+	struct ask *ask = call->ask;
 	const char *key;
 	json_t *request;
+	struct err err;
+	bool sent = call->peer.session != NULL;
 
-	if (!call->peer.session || !call->sink) {
-		struct err err;
-		err_set(&err, ERR_INVALID, "This tool needs a session: send initialize first");
-		call_finish(call, TOOL_FAILED, &err);
+	json_object_foreach(ask->requests, key, request)
+		sent = sent && send_request(call, request);
+	if (!sent) {
+		err_set(&err, ERR_INVALID,
+			"This asks the client back, which needs a session (send initialize first) and "
+			"Accept: text/event-stream");
+		fail(call, &err);
 		return;
 	}
-	json_object_foreach(call->asked, key, request) {
-		AUTO_BUF struct buf out = BUF_INIT(STATE_MAX_BYTES);
-		char id[32];
-		snprintf(id, sizeof id, "ask-%lu", ++asked);
-		json_object_set_new(request, "id", json_string(id));
-		json_auto_t *message = json_pack("{s:s, s:s, s:O, s:O}", "jsonrpc", "2.0", "id", id,
-			"method", json_object_get(request, "method"), "params",
-			json_object_get(request, "params"));
-		if (buf_add_json(&out, message))
-			call->sink->ops->notify(call->sink, out.data, out.len);
-	}
+	json_decref(ask->answers);
+	ask->answers = json_object();
+	if (!ask->deadline)
+		ask->deadline = loop_timer_new(call->workspace->loop, too_late, call);
+	loop_timer_set(ask->deadline, ANSWER_MINUTES * 60 * 1000L);
+	call_on_cancel(call, on_cancel, NULL);
 }
 
 void ask_send(struct call *call)
 {
-	if (call->peer.modern)
+	struct err err;
+
+	if (call->ask && call->peer.modern && (call->ask->requests || call->ask->state_out)) {
 		send_modern(call);
-	else
+	} else if (call->ask && call->ask->requests) {
 		send_legacy(call);
+	} else {
+		err_set(&err, ERR_INTERNAL, "Nothing was asked of the client");
+		fail(call, &err);
+	}
 }
 
 static void run_again(struct call *call)
 {
-	json_decref(call->asked);
-	call->asked = NULL;
-	json_decref(call->state_in);
-	call->state_in = call->state_out;
-	call->state_out = NULL;
+	struct ask *ask = call->ask;
+
+	loop_timer_stop(ask->deadline);
+	call_on_cancel(call, NULL, NULL);
+	json_decref(ask->requests);
+	ask->requests = NULL;
+	json_decref(ask->state_in);
+	ask->state_in = ask->state_out;
+	ask->state_out = NULL;
 	result_reset(&call->result);
 	call_run_tool(call, call->tool, call->args);
 }
 
-/* The key under which the request with this id was asked; NULL where it was not. */
+/* The key under which the request with this id was asked and not answered yet; or NULL. */
 static const char *find_asked(const struct call *call, const json_t *id)
 {
 	const char *key;
 	json_t *request;
 
-	json_object_foreach(call->asked, key, request) {
-		if (json_equal(json_object_get(request, "id"), id))
+	json_object_foreach(call->ask ? call->ask->requests : NULL, key, request) {
+		if (json_equal(json_object_get(request, "id"), id) &&
+			!json_object_get(call->ask->answers, key))
 			return key;
 	}
 	return NULL;
 }
 
+static void take_answer(struct call *call, const char *key, const json_t *response)
+{
+	struct ask *ask = call->ask;
+	json_t *result = json_object_get(response, "result");
+	const json_t *why = json_object_get(json_object_get(response, "error"), "message");
+	struct err err;
+
+	if (!json_is_object(result)) {
+		err_set(&err, ERR_INVALID, "The client refused %s: %s",
+			json_string_value(
+				json_object_get(json_object_get(ask->requests, key), "method")),
+			json_is_string(why) ? json_string_value(why) : "its answer is no object");
+		fail(call, &err);
+		return;
+	}
+	json_object_set(ask->answers, key, result);
+	if (json_object_size(ask->answers) == json_object_size(ask->requests))
+		run_again(call);
+}
+
 void ask_answered(struct session *session, const json_t *response)
 {
 	const json_t *id = json_object_get(response, "id");
-	json_t *result = json_object_get(response, "result");
 
 	if (!session)
 		return;
 	for (struct call *call = session_calls(session); call; call = call->next) {
 		const char *key = find_asked(call, id);
-		if (!key)
-			continue;
-		if (!call->answers)
-			call->answers = json_object();
-		json_object_set_new(call->answers, key,
-			result ? json_incref(result) :
-				 json_pack("{s:O}", "error", json_object_get(response, "error")));
-		json_object_del(call->asked, key);
-		if (json_object_size(call->asked) == 0)
-			run_again(call);
-		return;
+		if (key) {
+			take_answer(call, key, response);
+			return;
+		}
+	}
+}
+
+void ask_give_up(struct session *session)
+{
+	struct call *call = session_calls(session);
+	struct err err;
+
+	err_set(&err, ERR_CANCELLED, "The client left before it answered");
+	while (call) {
+		struct call *next = call->next;
+		if (call->ask && call->ask->requests)
+			fail(call, &err);
+		call = next;
 	}
 }

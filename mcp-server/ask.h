@@ -2,20 +2,22 @@
 #define ASK_H
 
 /*
- * Tools that need something from the client: a user's input, a model's answer, its roots. The
- * tool asks, ends with TOOL_ASKING and is run again when the answers are there. In 2026-07-28
- * that is a multi round-trip request (basic/patterns/mrtr): the client sends the same request
- * again. In the older eras the server sends requests of its own, on the stream of the call.
- * Loop thread only.
+ * Tools and prompts that need something from the client: a user's input, a model's answer, its
+ * roots. They ask, end with TOOL_ASKING and are run again when the answers are there. In
+ * 2026-07-28 that is a multi round-trip request (basic/patterns/mrtr): the client sends the same
+ * request again. In the older eras the server sends requests of its own, on the stream of the
+ * call. Each run sees the answers to the questions of the one before; what it has to know of
+ * earlier ones belongs into the state. Loop thread only.
  */
 #include <jansson.h>
 #include <stdbool.h>
 
+struct ask;
 struct call;
 struct session;
 
-/* The client's answer to what was asked under `key`; NULL: ask first. Borrowed. */
-json_t *ask_answer(struct call *call, const char *key);
+/* The client's answer to what was asked under `key`, an object; NULL: ask first. Borrowed. */
+json_t *ask_answer(const struct call *call, const char *key);
 
 /*
  * Asks: `method` is sampling/createMessage, elicitation/create or roots/list; takes ownership of
@@ -29,9 +31,12 @@ bool ask(struct call *call, const char *key, const char *method, json_t *params)
 void ask_set_state(struct call *call, json_t *state);
 json_t *ask_state(const struct call *call);
 
-/* ---- For call.c and rpc.c ---- */
+/* ---- For the protocol side ---- */
 
-/* Sends what the tool asked for; called where it ended with TOOL_ASKING. */
+/* What a client can be asked, from the capabilities that it declared: enum session_caps. */
+unsigned ask_caps(const json_t *capabilities);
+
+/* Sends what was asked for; called where a run ended with TOOL_ASKING. */
 void ask_send(struct call *call);
 
 /* Takes inputResponses and requestState from the request. False: it was refused. */
@@ -39,5 +44,10 @@ bool ask_take_answers(struct call *call);
 
 /* A response that a client of the older eras sent; borrowed. */
 void ask_answered(struct session *session, const json_t *response);
+
+/* No answers will come on this session any more: fails the calls that wait for some. */
+void ask_give_up(struct session *session);
+
+void ask_free(struct ask *ask); /* NULL is allowed */
 
 #endif

@@ -51,9 +51,11 @@ static void member_respond(struct sink *sink, unsigned status, struct buf *json)
 	close_one(batch);
 }
 
-static void member_notify(struct sink *sink, const char *json, size_t len)
+/* A batch is answered as one JSON array: nothing leaves before it. */
+static bool member_notify(struct sink *sink, const char *json, size_t len)
 {
 	(void)sink, (void)json, (void)len;
+	return false;
 }
 
 static void member_drop(struct sink *sink)

@@ -49,10 +49,7 @@ void call_free(struct call *call)
 		session_remove_call(call->peer.session, call);
 	result_release(&call->result);
 	json_decref(call->message);
-	json_decref(call->asked);
-	json_decref(call->answers);
-	json_decref(call->state_in);
-	json_decref(call->state_out);
+	ask_free(call->ask);
 	free(call->tool_err);
 	free(call);
 }

@@ -14,6 +14,7 @@
 #include "call.h"
 #include "result.h"
 
+struct ask;
 struct err;
 struct server;
 struct session;
@@ -37,8 +38,9 @@ struct sink {
 struct sink_ops {
 	/* The message became a call, which the sink may cancel until respond() or drop(). */
 	void (*begin)(struct sink *sink, struct call *call);
-	/* A message before the response; dropped where the client cannot take one. */
-	void (*notify)(struct sink *sink, const char *json, size_t len);
+	/* A message before the response. False where no answer to it can come: the client takes
+	 * no such messages, or sends none any more. */
+	bool (*notify)(struct sink *sink, const char *json, size_t len);
 	/* The response and, for HTTP, its status; takes over the bytes. The last call. */
 	void (*respond)(struct sink *sink, unsigned status, struct buf *json);
 	/* There will be no response: the client cancelled. The last call. */
@@ -71,10 +73,7 @@ struct call {
 
 	struct call *next, **link; /* the session's calls in flight */
 
-	json_t *asked;     /* ask.h: what the tool wants from the client, by key */
-	json_t *answers;   /* what the client answered, by key */
-	json_t *state_in;  /* what the tool wanted back */
-	json_t *state_out; /* what it wants back next time */
+	struct ask *ask; /* what the client is asked; NULL: nothing so far */
 };
 
 /* A call for a checked request message; takes ownership of `message`. */

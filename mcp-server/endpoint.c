@@ -69,14 +69,13 @@ static void open_stream(struct post *post)
 		post->stream = sse_open(hub, post->request, on_stream_closed, post);
 }
 
-static void post_notify(struct sink *sink, const char *json, size_t len)
+static bool post_notify(struct sink *sink, const char *json, size_t len)
 {
 	struct post *post = (struct post *)sink;
 
 	if (!post->stream && post->takes_stream && post->request)
 		open_stream(post);
-	if (post->stream)
-		sse_send(post->stream, "message", NULL, json, len);
+	return post->stream && sse_send(post->stream, "message", NULL, json, len) == 0;
 }
 
 static void end_stream(struct post *post, struct buf *json)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "ask.h"
 #include "batch.h"
 #include "buf.h"
 #include "config.h"
@@ -92,9 +93,12 @@ struct line {
 	struct stdio *stdio;
 };
 
-static void line_notify(struct sink *sink, const char *json, size_t len)
+static bool line_notify(struct sink *sink, const char *json, size_t len)
 {
-	stdio_notify(((struct line *)sink)->stdio, json, len);
+	struct stdio *stdio = ((struct line *)sink)->stdio;
+
+	stdio_notify(stdio, json, len);
+	return !stdio->ended;
 }
 
 static void line_respond(struct sink *sink, unsigned status, struct buf *json)
@@ -189,6 +193,7 @@ static void end_of_input(struct stdio *stdio)
 	stdio->ended = true;
 	loop_io_free(stdio->in_io);
 	stdio->in_io = NULL;
+	ask_give_up(stdio->session);
 	leave_when_done(stdio);
 }
 

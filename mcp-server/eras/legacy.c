@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "ask.h"
 #include "catalog.h"
 #include "err.h"
 #include "http.h"
@@ -12,15 +13,6 @@
 #include "rpc.h"
 #include "server.h"
 #include "session.h"
-
-static unsigned caps_of(const json_t *params)
-{
-	const json_t *caps = json_object_get(params, "capabilities");
-
-	return (json_object_get(caps, "sampling") ? CAP_SAMPLING : 0) |
-	       (json_object_get(caps, "elicitation") ? CAP_ELICITATION : 0) |
-	       (json_object_get(caps, "roots") ? CAP_ROOTS : 0);
-}
 
 /* A client whose handshake we have not seen speaks the revision of its header, or the one that
  * had no such header. */
@@ -95,7 +87,7 @@ static const char *negotiate(const json_t *params)
 void legacy_initialize(const struct inbound *in, struct call *call)
 {
 	const char *revision = negotiate(call->params);
-	unsigned caps = caps_of(call->params);
+	unsigned caps = ask_caps(json_object_get(call->params, "capabilities"));
 	struct err err;
 
 	if (in->in_batch) {

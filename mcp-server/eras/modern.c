@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ask.h"
 #include "base64.h"
 #include "http.h"
 #include "log_level.h"
@@ -157,13 +158,6 @@ static bool unsupported(const struct inbound *in, const json_t *id, const json_t
 	return false;
 }
 
-static unsigned caps_of(const json_t *caps)
-{
-	return (json_object_get(caps, "sampling") ? CAP_SAMPLING : 0) |
-	       (json_object_get(caps, "elicitation") ? CAP_ELICITATION : 0) |
-	       (json_object_get(caps, "roots") ? CAP_ROOTS : 0);
-}
-
 bool modern_peer(const struct inbound *in, const json_t *message, struct peer *peer)
 {
 	const json_t *id = json_object_get(message, "id");
@@ -194,7 +188,7 @@ bool modern_peer(const struct inbound *in, const json_t *message, struct peer *p
 		.revision = REVISION_MODERN,
 		.modern = true,
 		.session = in->transport == FROM_STDIO ? in->session : NULL,
-		.caps = caps_of(caps),
+		.caps = ask_caps(caps),
 		.log_level = log_level_find(json_object_get(meta, META "logLevel")),
 	};
 	return true;

@@ -97,12 +97,11 @@ struct delivery {
 	struct link *link;
 };
 
-static void deliver(struct sink *sink, const char *json, size_t len)
+static bool deliver(struct sink *sink, const char *json, size_t len)
 {
-	struct delivery *delivery = (struct delivery *)sink;
+	struct sse *stream = ((struct delivery *)sink)->link->stream;
 
-	if (delivery->link->stream)
-		sse_send(delivery->link->stream, "message", NULL, json, len);
+	return stream && sse_send(stream, "message", NULL, json, len) == 0;
 }
 
 static void delivery_respond(struct sink *sink, unsigned status, struct buf *json)
