@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "buf.h"
 #include "http.h"
 #include "loop.h"
 
@@ -104,6 +105,14 @@ int sse_send(struct sse *sse, const char *event, const char *id, const char *tex
 	if (field(sse, "data: ", text, len) < 0)
 		return -1;
 	return http_stream_write(sse->stream, "\n", 1);
+}
+
+int sse_prime(struct sse *sse, const char *id, int retry_ms)
+{
+	AUTO_BUF struct buf event = BUF_INIT(256);
+
+	buf_addf(&event, "id: %s\nretry: %d\ndata: \n\n", id, retry_ms);
+	return http_stream_write(sse->stream, event.data, event.len);
 }
 
 void sse_end(struct sse *sse)

@@ -26,6 +26,10 @@ struct sse *sse_open(struct sse_hub *hub, struct http_request *request, sse_clos
  * stream was cut because its reader is too slow. */
 int sse_send(struct sse *sse, const char *event, const char *id, const char *text, size_t len);
 
+/* Tells the client to come back after `retry_ms` where it loses the stream, and to name `id`
+ * then (the Last-Event-ID header). */
+int sse_prime(struct sse *sse, const char *id, int retry_ms);
+
 /* Ends the stream once everything was sent; nothing may be sent afterwards. */
 void sse_end(struct sse *sse);
 

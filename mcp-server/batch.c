@@ -63,7 +63,11 @@ static void member_drop(struct sink *sink)
 	member_respond(sink, 202, NULL);
 }
 
-static const struct sink_ops member_ops = { NULL, member_notify, member_respond, member_drop };
+static const struct sink_ops member_ops = {
+	.notify = member_notify,
+	.respond = member_respond,
+	.drop = member_drop,
+};
 
 void batch_handle(const struct inbound *in, json_t *array)
 {

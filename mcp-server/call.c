@@ -304,6 +304,12 @@ void call_notify(struct call *call, const char *method, json_t *params)
 		call->sink->ops->notify(call->sink, out.data, out.len);
 }
 
+void call_detach(struct call *call)
+{
+	if (call->sink && call->sink->ops->detach)
+		call->sink->ops->detach(call->sink);
+}
+
 bool call_wants_progress(const struct call *call)
 {
 	return json_is_string(call->progress_token) || json_is_integer(call->progress_token);

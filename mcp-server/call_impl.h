@@ -36,7 +36,8 @@ struct sink {
 };
 
 struct sink_ops {
-	/* The message became a call, which the sink may cancel until respond() or drop(). */
+	/* The message became a call, which the sink may cancel until respond() or drop(); may be
+	 * NULL. */
 	void (*begin)(struct sink *sink, struct call *call);
 	/* A message before the response. False where no answer to it can come: the client takes
 	 * no such messages, or sends none any more. */
@@ -45,6 +46,8 @@ struct sink_ops {
 	void (*respond)(struct sink *sink, unsigned status, struct buf *json);
 	/* There will be no response: the client cancelled. The last call. */
 	void (*drop)(struct sink *sink);
+	/* Ends the connection where the client can come back for the rest; may be NULL. */
+	void (*detach)(struct sink *sink);
 };
 
 struct call {
@@ -94,6 +97,10 @@ void call_reply_err(struct call *call, const struct err *err); /* the code that 
 
 /* Nobody waits any more: tells the tool; no response will be sent. The call may be gone. */
 void call_cancel(struct call *call);
+
+/* Ends the connection of a call that takes long, where its client can come back for the rest
+ * (2025-11-25, "Resumability and Redelivery"); does nothing elsewhere. */
+void call_detach(struct call *call);
 
 /* A notification on the call's own stream; takes ownership of `params`. */
 void call_notify(struct call *call, const char *method, json_t *params);

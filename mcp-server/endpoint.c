@@ -8,7 +8,7 @@
 #include "config.h"
 #include "err.h"
 #include "http.h"
-#include "loop.h"
+#include "post.h"
 #include "revision.h"
 #include "rpc.h"
 #include "server.h"
@@ -19,138 +19,14 @@
 /* Bodies above this are parsed on a worker: the loop must not stand still meanwhile. */
 enum { PARSE_ON_LOOP_MAX = 64 * 1024 };
 
-/* In the older eras a lost connection is no cancellation; but an answer that nobody can get
- * any more is not worth a running command either. */
-enum { DEAD_GRACE_MS = 10 * 1000 };
-
-/* One POST: the sink of its request. */
-struct post {
-	struct sink sink;
+/* A message on its way in. */
+struct reading {
 	struct server *server;
-	struct http_request *request; /* NULL once answered in full */
-	struct sse *stream;
-	bool takes_stream, takes_json;
-	bool gone; /* the client closed its side */
-	struct call *call;
-	struct loop_timer *grace;
-
+	struct http_request *request;
+	struct post *post;
 	json_t *message; /* parsed on a worker, with `err` */
 	struct err err;
 };
-
-static void post_free(struct post *post)
-{
-	loop_timer_free(post->grace);
-	free(post);
-}
-
-/* ---- the sink ---- */
-
-static void on_stream_closed(struct sse *sse, void *data)
-{
-	struct post *post = data;
-
-	(void)sse;
-	post->stream = NULL;
-	post->request = NULL;
-	if (post->call)
-		call_cancel(post->call);
-	else
-		post_free(post);
-}
-
-static void open_stream(struct post *post)
-{
-	struct sse_hub *hub = post->server->streams;
-
-	if (sse_hub_count(hub) >= (size_t)post->server->config->streams_max)
-		post->takes_stream = false;
-	else
-		post->stream = sse_open(hub, post->request, on_stream_closed, post);
-}
-
-static bool post_notify(struct sink *sink, const char *json, size_t len)
-{
-	struct post *post = (struct post *)sink;
-
-	if (!post->stream && post->takes_stream && post->request)
-		open_stream(post);
-	return post->stream && sse_send(post->stream, "message", NULL, json, len) == 0;
-}
-
-static void end_stream(struct post *post, struct buf *json)
-{
-	post->call = NULL;
-	if (json)
-		sse_send(post->stream, "message", NULL, json->data, json->len);
-	sse_end(post->stream);
-}
-
-static void post_respond(struct sink *sink, unsigned status, struct buf *json)
-{
-	struct post *post = (struct post *)sink;
-
-	if (!post->stream && json && !post->takes_json && status == 200 && post->takes_stream)
-		open_stream(post);
-	if (post->stream) {
-		end_stream(post, json);
-		return; /* on_stream_closed() frees it */
-	}
-	if (post->request)
-		http_reply(post->request, status, json ? "application/json" : NULL, json);
-	post_free(post);
-}
-
-/* Cancelled: the older eras want no response, HTTP wants one. */
-static void post_drop(struct sink *sink)
-{
-	struct post *post = (struct post *)sink;
-
-	if (post->stream) {
-		end_stream(post, NULL);
-		return;
-	}
-	post_respond(sink, 202, NULL);
-}
-
-/* The client may have left while its message was being parsed. */
-static void post_begin(struct sink *sink, struct call *call)
-{
-	struct post *post = (struct post *)sink;
-
-	post->call = call;
-	if (post->gone && call->peer.modern)
-		call_cancel(call);
-}
-
-static const struct sink_ops post_ops = { post_begin, post_notify, post_respond, post_drop };
-
-/* ---- the client goes away ---- */
-
-static void grace_over(void *data)
-{
-	struct post *post = data;
-
-	if (post->call)
-		call_cancel(post->call);
-}
-
-static void on_gone(struct http_request *request, bool dead, void *data)
-{
-	struct post *post = data;
-
-	(void)request;
-	post->gone = true;
-	if (!post->call) {
-		if (dead && post->stream)
-			sse_cut(post->stream);
-	} else if (post->call->peer.modern) {
-		call_cancel(post->call);
-	} else if (dead && !post->grace) {
-		post->grace = loop_timer_new(post->server->workspace.loop, grace_over, post);
-		loop_timer_set(post->grace, DEAD_GRACE_MS);
-	}
-}
 
 /* ---- POST ---- */
 
@@ -162,123 +38,115 @@ static bool accepts(const char *header, const char *type)
 	return found && !strstr(found + strlen(type), ";q=0,");
 }
 
-static void read_accept(struct post *post)
+static void read_accept(const char *accept, bool *json, bool *stream)
 {
-	const char *accept = http_header(post->request, "Accept");
 	bool any = !accept || strstr(accept, "*/*");
 
 	/* What nearly every client sends. */
 	if (accept && (strcmp(accept, "application/json, text/event-stream") == 0 ||
 			      strcmp(accept, "application/json,text/event-stream") == 0)) {
-		post->takes_json = post->takes_stream = true;
+		*json = *stream = true;
 		return;
 	}
-	post->takes_json = any || accepts(accept, "application/json") ||
-			   accepts(accept, "application/*");
-	post->takes_stream = any || accepts(accept, "text/event-stream") ||
-			     accepts(accept, "text/*");
+	*json = any || accepts(accept, "application/json") || accepts(accept, "application/*");
+	*stream = any || accepts(accept, "text/event-stream") || accepts(accept, "text/*");
 }
 
-static bool batches_allowed(struct post *post)
+static bool batches_allowed(struct server *server, struct http_request *request)
 {
-	const char *id = http_header(post->request, "Mcp-Session-Id");
-	const char *header = http_header(post->request, "MCP-Protocol-Version");
-	struct session *session = id ? session_find(post->server->sessions, id) : NULL;
+	const char *id = http_header(request, "Mcp-Session-Id");
+	const char *header = http_header(request, "MCP-Protocol-Version");
+	struct session *session = id ? session_find(server->sessions, id) : NULL;
 
 	if (session)
 		return revision_has_batches(session_revision(session));
 	return revision_has_batches(header ? header : REVISION_ASSUMED);
 }
 
-static void handle(struct post *post, json_t *message)
+/* Hands the message over, or a refusal where there is none. */
+static void handle(struct reading *reading, json_t *message, const struct err *err)
 {
 	struct inbound in = {
-		.server = post->server,
+		.server = reading->server,
 		.transport = FROM_HTTP,
-		.http = post->request,
-		.sink = &post->sink,
+		.http = reading->request,
+		.sink = post_sink(reading->post),
 	};
 
-	if (json_is_array(message) && batches_allowed(post)) {
+	free(reading);
+	if (!message) {
+		rpc_refuse(&in, NULL, 400,
+			err->code == ERR_LIMIT ? RPC_INVALID_REQUEST : RPC_PARSE_ERROR, NULL, "%s",
+			err->msg);
+	} else if (!json_is_array(message)) {
+		rpc_handle(&in, message);
+	} else if (batches_allowed(in.server, in.http)) {
 		batch_handle(&in, message);
-		return;
-	}
-	if (json_is_array(message)) {
+	} else {
 		rpc_refuse(&in, NULL, 400, RPC_INVALID_REQUEST, NULL,
 			"Batches exist in revision 2025-03-26 only: send one message at a time");
 		json_decref(message);
-		return;
 	}
-	rpc_handle(&in, message);
-}
-
-static void refuse_body(struct post *post, const struct err *err)
-{
-	struct inbound in = { .server = post->server, .sink = &post->sink };
-
-	rpc_refuse(&in, NULL, 400,
-		err->code == ERR_LIMIT ? RPC_INVALID_REQUEST : RPC_PARSE_ERROR, NULL, "%s",
-		err->msg);
 }
 
 static void parse_on_worker(void *data)
 {
-	struct post *post = data;
+	struct reading *reading = data;
 	size_t len;
-	const char *body = http_body(post->request, &len);
+	const char *body = http_body(reading->request, &len);
 
-	post->message = rpc_parse(post->server->config, body, len, &post->err);
+	reading->message = rpc_parse(reading->server->config, body, len, &reading->err);
 }
 
 static void parsed(void *data)
 {
-	struct post *post = data;
+	struct reading *reading = data;
+	struct err err = reading->err;
 
-	if (post->message)
-		handle(post, post->message);
-	else
-		refuse_body(post, &post->err);
+	handle(reading, reading->message, &err);
 }
 
 static void on_body(struct http_request *request, void *data)
 {
-	struct post *post = data;
-	struct err err;
+	struct reading *reading = data;
+	struct worker_pool *pool = reading->server->workspace.pool;
+	struct err err = { 0 };
+	json_t *message = NULL;
 	size_t len;
 	const char *body = http_body(request, &len);
 
-	if (len > PARSE_ON_LOOP_MAX) {
-		if (worker_submit(post->server->workspace.pool, parse_on_worker, parsed, post, &err) < 0)
-			refuse_body(post, &err);
+	if (len <= PARSE_ON_LOOP_MAX)
+		message = rpc_parse(reading->server->config, body, len, &err);
+	else if (worker_submit(pool, parse_on_worker, parsed, reading, &err) == 0)
 		return;
-	}
-	json_t *message = rpc_parse(post->server->config, body, len, &err);
-	if (message)
-		handle(post, message);
-	else
-		refuse_body(post, &err);
+	handle(reading, message, &err);
 }
 
 static void on_body_gone(struct http_request *request, void *data)
 {
+	struct reading *reading = data;
+
 	(void)request;
-	post_free(data);
+	post_free(reading->post);
+	free(reading);
 }
 
 void endpoint_post(struct server *server, struct http_request *request)
 {
-	struct post *post = alloc_zero(sizeof *post);
-	*post = (struct post){ .sink.ops = &post_ops, .server = server, .request = request };
-	read_accept(post);
-	if (!post->takes_json && !post->takes_stream) {
+	bool json, stream;
+
+	read_accept(http_header(request, "Accept"), &json, &stream);
+	if (!json && !stream) {
 		http_reply_text(request, 406, "text/plain",
 			"Accept application/json, text/event-stream or both.\n");
-		post_free(post);
 		return;
 	}
-	http_set_user(request, post);
-	http_on_gone(request, on_gone, post);
-	http_read_body(request, (size_t)server->config->body_max, on_body, on_body_gone, post);
+	struct reading *reading = alloc_zero(sizeof *reading);
+	reading->server = server;
+	reading->request = request;
+	reading->post = post_new(server, request, json, stream);
+	http_read_body(
+		request, (size_t)server->config->body_max, on_body, on_body_gone, reading);
 }
 
 /* ---- GET: the stream for messages that belong to no request ---- */
@@ -329,6 +197,12 @@ void endpoint_get(struct server *server, struct http_request *request)
 	if (sse_hub_count(server->streams) >= (size_t)server->config->streams_max) {
 		http_set_header(request, "Retry-After", "5");
 		http_reply_text(request, 503, "text/plain", "Too many streams are open.\n");
+		return;
+	}
+	const char *lost = http_header(request, "Last-Event-ID");
+	if (lost) {
+		if (!post_resume(server, request, session_id(session), lost))
+			no_stream(request, "Nothing more will come of this stream.\n");
 		return;
 	}
 	struct session **holder = alloc_zero(sizeof(struct session *));

@@ -32,3 +32,8 @@ bool revision_has_batches(const char *name)
 {
 	return strcmp(name, "2025-03-26") == 0;
 }
+
+bool revision_resumes(const char *name)
+{
+	return strcmp(name, "2025-11-25") == 0;
+}

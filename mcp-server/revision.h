@@ -21,4 +21,7 @@ size_t revision_index(const char *name);
 /* Whether the revision has JSON-RPC batches (2025-03-26 only). */
 bool revision_has_batches(const char *name);
 
+/* Whether a client that lost the stream of a POST may come back for the rest (2025-11-25). */
+bool revision_resumes(const char *name);
+
 #endif

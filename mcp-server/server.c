@@ -16,6 +16,7 @@
 #include "log.h"
 #include "loop.h"
 #include "path.h"
+#include "post.h"
 #include "routes.h"
 #include "secret.h"
 #include "session.h"
@@ -165,7 +166,9 @@ void server_touch(struct server *server)
 
 void server_close(struct server *server)
 {
+	server->stopping = true;
 	http_free(server->http);
+	posts_close(server);
 	stdio_close(server->stdio);
 	sessions_free(server->sessions);
 	worker_pool_free(server->workspace.pool);

@@ -15,6 +15,7 @@ struct config;
 struct err;
 struct guard;
 struct link;
+struct post;
 struct stdio;
 struct http;
 struct secret;
@@ -33,9 +34,11 @@ struct server {
 	struct http *http;   /* NULL with --stdio */
 	struct stdio *stdio; /* NULL without */
 	struct link *links;  /* eras/sse_era.c: open HTTP+SSE connections */
+	struct post *posts;  /* post.c: those whose clients may come back */
 
-	size_t calls;      /* being served */
-	size_t busy_calls; /* those that do work: open subscriptions do none */
+	size_t calls;          /* being served */
+	size_t busy_calls;     /* those that do work: open subscriptions do none */
+	size_t posts_detached; /* calls and answers that nobody is connected for */
 	uint64_t tool_calls;
 	int64_t last_activity_ms; /* of the real-time clock */
 	bool stopping;

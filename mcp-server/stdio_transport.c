@@ -119,7 +119,11 @@ static void line_drop(struct sink *sink)
 	line_respond(sink, 0, NULL);
 }
 
-static const struct sink_ops line_ops = { NULL, line_notify, line_respond, line_drop };
+static const struct sink_ops line_ops = {
+	.notify = line_notify,
+	.respond = line_respond,
+	.drop = line_drop,
+};
 
 static void handle_line(struct stdio *stdio, const char *text, size_t len)
 {

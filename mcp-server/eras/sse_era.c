@@ -120,7 +120,11 @@ static void delivery_drop(struct sink *sink)
 	delivery_respond(sink, 0, NULL);
 }
 
-static const struct sink_ops delivery_ops = { NULL, deliver, delivery_respond, delivery_drop };
+static const struct sink_ops delivery_ops = {
+	.notify = deliver,
+	.respond = delivery_respond,
+	.drop = delivery_drop,
+};
 
 static struct link *find(struct server *server, const char *name)
 {

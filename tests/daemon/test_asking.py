@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 from daemon import Daemon
+from talk import Talk
 from wire import LEGACY, MODERN, Json, Mcp, exchange
 
 ALL = {"sampling": {}, "elicitation": {}, "roots": {}}
@@ -130,37 +130,6 @@ def test_asks_a_client_that_has_forms(fixture: Daemon, elicitation: Json) -> Non
 
 
 # The older eras: the server sends requests of its own.
-
-
-class Talk:
-    """One call whose stream is read message by message."""
-
-    def __init__(self, mcp: Mcp, tool: str, **arguments: object):
-        params = {"name": tool, "arguments": arguments}
-        message = mcp.message("tools/call", params, id=next(mcp.ids))
-        headers = mcp.headers(message) | {"Authorization": f"Bearer {mcp.daemon.token}"}
-        self.mcp = mcp
-        self.id = message["id"]
-        self.connection = http.client.HTTPConnection(mcp.daemon.host, timeout=30)
-        self.connection.request("POST", "/mcp", json.dumps(message), headers)
-        self.response = self.connection.getresponse()
-        assert self.response.status == 200
-
-    def close(self) -> None:
-        self.response.close()
-        self.connection.close()
-
-    def messages(self) -> Iterator[Json]:
-        for line in self.response:
-            if line.startswith(b"data: {"):
-                yield json.loads(line[6:])
-
-    def next(self) -> Json:
-        return next(self.messages())
-
-    def answer(self, request: Json, **members: object) -> int:
-        message = {"jsonrpc": "2.0", "id": request["id"], **members}
-        return self.mcp.post(message).status
 
 
 Begin = Callable[..., Talk]
