@@ -111,8 +111,8 @@ static void on_signal(int signo, void *data)
 		return;
 	}
 	server->stopping = true;
-	struct loop_timer *deadline = loop_timer_new(server->workspace.loop, stop_loop, server);
-	loop_timer_set(deadline, DRAIN_MS);
+	server->deadline = loop_timer_new(server->workspace.loop, stop_loop, server);
+	loop_timer_set(server->deadline, DRAIN_MS);
 	http_drain(server->http, stop_loop, server);
 }
 
@@ -178,6 +178,7 @@ void server_close(struct server *server)
 	catalog_free(server->catalog);
 	secret_free(server->secret);
 	path_roots_free(server->workspace.roots);
+	loop_timer_free(server->deadline);
 	loop_free(server->workspace.loop);
 	state_close(&server->state);
 }

@@ -15,6 +15,7 @@ struct config;
 struct err;
 struct guard;
 struct link;
+struct loop_timer;
 struct post;
 struct stdio;
 struct http;
@@ -42,6 +43,7 @@ struct server {
 	uint64_t tool_calls;
 	int64_t last_activity_ms; /* of the real-time clock */
 	bool stopping;
+	struct loop_timer *deadline; /* of stopping */
 };
 
 /* Opens everything that the configuration names; listens where HTTP is spoken. */
