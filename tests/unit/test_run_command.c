@@ -61,7 +61,7 @@ struct visit {
 	bool cancel_at_note;
 };
 
-static void on_notify(struct sink *sink, const char *json, size_t len)
+static bool on_notify(struct sink *sink, const char *json, size_t len)
 {
 	struct visit *visit = (struct visit *)sink;
 
@@ -69,6 +69,7 @@ static void on_notify(struct sink *sink, const char *json, size_t len)
 		snprintf(visit->first_note, sizeof visit->first_note, "%.*s", (int)len, json);
 	if (visit->cancel_at_note)
 		call_cancel(visit->call);
+	return true;
 }
 
 static void on_respond(struct sink *sink, unsigned status, struct buf *json)
