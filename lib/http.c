@@ -330,6 +330,8 @@ static void on_completed(void *data, struct MHD_Connection *mhd, void **context,
 	if (!request || *context == &nul_in_path)
 		return;
 	http_request_deadline(request, request->http->options.idle_s);
+	if (request->connection->half_closed) /* it may not know yet: it looks again then */
+		shutdown(request->connection->fd, SHUT_RD);
 	if (request->on_body_gone)
 		request->on_body_gone(request, request->body_data);
 	if (request->stream)

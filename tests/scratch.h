@@ -25,7 +25,7 @@ struct scratch {
 	char dir[32];
 };
 
-#define AUTO_SCRATCH __attribute__((cleanup(scratch_leave)))
+#define AUTO_SCRATCH __attribute__((cleanup(scratch_leave), unused))
 
 static inline struct scratch scratch_enter(void)
 {
