@@ -77,6 +77,7 @@ json_t *ask_state(const struct call *call)
 	return call->ask ? call->ask->state_in : NULL;
 }
 
+/* Of a tool a result with isError, of anything else an error. */
 static void fail(struct call *call, const struct err *err)
 {
 	if (call->tool)
@@ -340,7 +341,7 @@ static void run_again(struct call *call)
 	ask->state_in = ask->state_out;
 	ask->state_out = NULL;
 	result_reset(&call->result);
-	call_run_tool(call, call->tool, call->args);
+	call->again(call);
 }
 
 /* The key under which the request with this id was asked and not answered yet; or NULL. */

@@ -11,13 +11,14 @@
 #include "call_impl.h"
 #include "cleanup.h"
 #include "err.h"
+#include "log_level.h"
 #include "loop.h"
 #include "server.h"
 #include "session.h"
 #include "worker.h"
 #include "workspace.h"
 
-enum { PROGRESS_EVERY_MS = 20, MESSAGE_MAX_BYTES = 64 * 1024 };
+enum { PROGRESS_EVERY_MS = 20 };
 
 struct call *call_new(const struct workspace *workspace, json_t *message, const struct peer *peer,
 	struct sink *sink)
@@ -50,6 +51,7 @@ void call_free(struct call *call)
 	result_release(&call->result);
 	json_decref(call->message);
 	ask_free(call->ask);
+	json_decref(call->value);
 	free(call->tool_err);
 	free(call);
 }
@@ -87,7 +89,7 @@ static void respond(struct call *call, bool fits)
 		call->sink->ops->respond(call->sink, call->status, &call->result.out);
 	else
 		return; /* a unit test reads the result and frees the call */
-	if (call->server)
+	if (call->server && !call->waiting)
 		call->server->calls--;
 	call_free(call);
 }
@@ -183,12 +185,18 @@ static void send_to_worker(struct call *call)
 		finish_tool(call, TOOL_FAILED, &err);
 }
 
+static void run_tool_again(struct call *call)
+{
+	call_run_tool(call, call->tool, call->args);
+}
+
 void call_run_tool(struct call *call, const struct tool *tool, json_t *args)
 {
 	struct err err = { 0 };
 
 	call->tool = tool;
 	call->args = args;
+	call->again = run_tool_again;
 	if (tool_check_args(tool, args, &err) < 0) {
 		finish_tool(call, TOOL_FAILED, &err);
 		return;
@@ -199,6 +207,45 @@ void call_run_tool(struct call *call, const struct tool *tool, json_t *args)
 	}
 	enum tool_status status = tool->run(call, args, &err);
 	after_run(call, status, &err);
+}
+
+/* ---- other work that may block ---- */
+
+static void work_on_worker(void *data)
+{
+	struct call *call = data;
+
+	if (!call_cancelled(call))
+		call->value = call->work(call, call->tool_err);
+}
+
+static void work_done(void *data)
+{
+	struct call *call = data;
+
+	if (call->value || call_cancelled(call))
+		call_reply(call, steal_ptr(&call->value));
+	else
+		call->failed(call, call->tool_err);
+}
+
+void call_on_worker(struct call *call, call_work_fn *work, call_failed_fn *failed)
+{
+	struct err err;
+
+	call->work = work;
+	call->failed = failed ? failed : call_reply_err;
+	call->may_block = true;
+	call->tool_err = alloc_zero(sizeof *call->tool_err);
+	if (worker_submit(call->workspace->pool, work_on_worker, work_done, call, &err) < 0)
+		call_reply_err(call, &err);
+}
+
+void call_wait(struct call *call)
+{
+	if (call->server && !call->waiting)
+		call->server->calls--;
+	call->waiting = true;
 }
 
 void call_cancel(struct call *call)
@@ -287,21 +334,68 @@ void call_on_cancel(struct call *call, call_cancel_fn *fn, void *data)
 
 /* ---- notifications ---- */
 
-static void notification(struct buf *out, const char *method, json_t *params)
+/* A notification that a worker may have made. */
+struct message {
+	struct call *call;
+	struct buf json;
+};
+
+static struct message *make_message(struct call *call, const char *method, json_t *params)
 {
+	struct message *message = alloc_zero(sizeof *message);
+	struct buf *out = &message->json;
+
+	message->call = call;
+	buf_init(out, call->workspace->result_max);
 	buf_addf(out, "{\"jsonrpc\":\"2.0\",\"method\":\"%s\",\"params\":", method);
 	buf_add_json(out, params);
 	buf_add_char(out, '}');
 	json_decref(params);
+	return message;
 }
 
-void call_notify(struct call *call, const char *method, json_t *params)
+static bool send_now(struct message *message)
 {
-	AUTO_BUF struct buf out = BUF_INIT(MESSAGE_MAX_BYTES);
+	struct call *call = message->call;
+	bool sent = call->sink && !message->json.over && !call_cancelled(call) &&
+		    call->sink->ops->notify(call->sink, message->json.data, message->json.len);
 
-	notification(&out, method, params);
-	if (call->sink && !out.over && !call_cancelled(call))
-		call->sink->ops->notify(call->sink, out.data, out.len);
+	buf_release(&message->json);
+	free(message);
+	return sent;
+}
+
+static void send_later(void *data)
+{
+	send_now(data);
+}
+
+bool call_notify(struct call *call, const char *method, json_t *params)
+{
+	return send_now(make_message(call, method, params));
+}
+
+/* The same from any thread. A worker's messages are posted before its `done`, so the call
+ * outlives every one of them. */
+static void notify_from_anywhere(struct call *call, const char *method, json_t *params)
+{
+	struct message *message = make_message(call, method, params);
+
+	if (call->may_block)
+		loop_post(call->workspace->loop, send_later, message);
+	else
+		send_now(message);
+}
+
+void call_log(struct call *call, enum call_log_level level, const char *logger, json_t *data)
+{
+	if ((int)level < call->peer.log_level) {
+		json_decref(data);
+		return;
+	}
+	notify_from_anywhere(call, "notifications/message",
+		json_pack("{s:s, s:s, s:o}", "level", log_level_name((int)level), "logger", logger,
+			"data", data));
 }
 
 void call_detach(struct call *call)
@@ -315,22 +409,6 @@ bool call_wants_progress(const struct call *call)
 	return json_is_string(call->progress_token) || json_is_integer(call->progress_token);
 }
 
-struct progress {
-	struct call *call;
-	struct buf message;
-};
-
-static void send_progress(void *data)
-{
-	struct progress *progress = data;
-	struct call *call = progress->call;
-
-	if (call->sink && !progress->message.over && !call_cancelled(call))
-		call->sink->ops->notify(call->sink, progress->message.data, progress->message.len);
-	buf_release(&progress->message);
-	free(progress);
-}
-
 /* Not the loop's clock: that stands still while the loop waits for this worker. */
 static int64_t now_ms(void)
 {
@@ -340,10 +418,8 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* A worker's progress is posted before its `done`, so the call outlives every one of them. */
 void call_progress(struct call *call, double done, double total, const char *message)
 {
-	struct loop *loop = call->workspace->loop;
 	int64_t now = now_ms();
 
 	if (!call_wants_progress(call) || done <= call->last_progress ||
@@ -358,12 +434,5 @@ void call_progress(struct call *call, double done, double total, const char *mes
 		json_object_set_new(params, "total", json_real(total));
 	if (message)
 		json_object_set_new(params, "message", json_string(message));
-	struct progress *progress = alloc_zero(sizeof *progress);
-	progress->call = call;
-	buf_init(&progress->message, MESSAGE_MAX_BYTES);
-	notification(&progress->message, "notifications/progress", params);
-	if (call->may_block)
-		loop_post(loop, send_progress, progress);
-	else
-		send_progress(progress);
+	notify_from_anywhere(call, "notifications/progress", params);
 }

@@ -64,6 +64,12 @@ bool call_wants_progress(const struct call *call);
  * did not ask for it, or that just got one, sends nothing. */
 void call_progress(struct call *call, double done, double total, const char *message);
 
+enum call_log_level { CALL_DEBUG, CALL_INFO, CALL_NOTICE, CALL_WARNING, CALL_ERROR };
+
+/* Sends a log message to the client, where it asked for those of this level; `logger` names the
+ * part of the server. Takes ownership of `data`. No secrets: models read it. Any thread. */
+void call_log(struct call *call, enum call_log_level level, const char *logger, json_t *data);
+
 /* ---- TOOL_ON_LOOP only, on the loop thread. ---- */
 
 typedef void call_cancel_fn(struct call *call, void *data);

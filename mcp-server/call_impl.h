@@ -50,6 +50,12 @@ struct sink_ops {
 	void (*detach)(struct sink *sink);
 };
 
+/* Work of a method that may block: the result (new reference), or NULL with `err`. */
+typedef json_t *call_work_fn(struct call *call, struct err *err);
+
+/* Answers a call whose work failed. */
+typedef void call_failed_fn(struct call *call, const struct err *err);
+
 struct call {
 	const struct workspace *workspace;
 	struct server *server; /* NULL in unit tests */
@@ -61,11 +67,16 @@ struct call {
 	json_t *params, *args, *progress_token;
 
 	const struct tool *tool; /* tools/call only */
+	void (*again)(struct call *call); /* runs it again when the client has answered (ask.h) */
 	struct result result;
 	unsigned status; /* HTTP status of the response */
-	bool may_block;
+	bool may_block, waiting;
 	enum tool_status tool_status; /* what a worker's run returned, with `err` */
 	struct err *tool_err;
+
+	call_work_fn *work;     /* call_on_worker() */
+	call_failed_fn *failed;
+	json_t *value; /* what `work` returned */
 
 	atomic_bool cancelled;
 	call_cancel_fn *on_cancel;
@@ -98,12 +109,20 @@ void call_reply_err(struct call *call, const struct err *err); /* the code that 
 /* Nobody waits any more: tells the tool; no response will be sent. The call may be gone. */
 void call_cancel(struct call *call);
 
+/* Does the work on a worker and answers with what it returns; else by `failed`, or, where that
+ * is NULL, by call_reply_err(). */
+void call_on_worker(struct call *call, call_work_fn *work, call_failed_fn *failed);
+
+/* From here on the call only waits for events: it no longer counts as being served. */
+void call_wait(struct call *call);
+
 /* Ends the connection of a call that takes long, where its client can come back for the rest
  * (2025-11-25, "Resumability and Redelivery"); does nothing elsewhere. */
 void call_detach(struct call *call);
 
-/* A notification on the call's own stream; takes ownership of `params`. */
-void call_notify(struct call *call, const char *method, json_t *params);
+/* A notification on the call's own stream; takes ownership of `params`. False where it did not
+ * get there, as the sink's notify() says. */
+bool call_notify(struct call *call, const char *method, json_t *params);
 
 /* JSON-RPC error codes: its section 5.1, and basic/index of MCP 2026-07-28. */
 enum {

@@ -142,6 +142,10 @@ static void handle_request(const struct inbound *in, const struct peer *peer, js
 	server_touch(server);
 	if (in->sink->ops->begin)
 		in->sink->ops->begin(in->sink, call);
+	if (call_cancelled(call)) {
+		call_reply(call, NULL);
+		return;
+	}
 	const struct method *method = method_find(call->method);
 	unsigned era = peer->modern ? METHOD_MODERN : METHOD_LEGACY;
 	if (method && method->flags & era)

@@ -164,6 +164,7 @@ bool modern_peer(const struct inbound *in, const json_t *message, struct peer *p
 	const json_t *meta = json_object_get(json_object_get(message, "params"), "_meta");
 	const json_t *revision = json_object_get(meta, META "protocolVersion");
 	const json_t *caps = json_object_get(meta, META "clientCapabilities");
+	const json_t *level = json_object_get(meta, META "logLevel");
 
 	if (!id && !revision) { /* a notification that only its header calls modern */
 		*peer = (struct peer){ .revision = REVISION_MODERN, .modern = true,
@@ -184,12 +185,17 @@ bool modern_peer(const struct inbound *in, const json_t *message, struct peer *p
 			"params._meta needs the object \"" META "clientCapabilities\"");
 		return false;
 	}
+	if (level && log_level_find(level) == LOG_NONE) {
+		rpc_refuse(in, id, 400, RPC_INVALID_PARAMS, NULL,
+			"\"" META "logLevel\" has to be one of " LOG_LEVELS);
+		return false;
+	}
 	*peer = (struct peer){
 		.revision = REVISION_MODERN,
 		.modern = true,
 		.session = in->transport == FROM_STDIO ? in->session : NULL,
 		.caps = ask_caps(caps),
-		.log_level = log_level_find(json_object_get(meta, META "logLevel")),
+		.log_level = log_level_find(level),
 	};
 	return true;
 }
