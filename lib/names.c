@@ -52,13 +52,12 @@ static unsigned char type_of(DIR *dir, const struct dirent *entry)
 }
 
 /* The list grows to twice what is asked for before it is cut, so that sorting stays cheap. */
-static void keep(struct names *names, const struct names_query *query, DIR *dir,
-	const struct dirent *entry, const char **bound)
+static void keep(struct names *names, const struct names_query *query, const char *text,
+	unsigned char type, const char **bound)
 {
-	if (*bound && strcmp(entry->d_name, *bound) > 0)
+	if (*bound && strcmp(text, *bound) > 0)
 		return;
-	names->list[names->count++] =
-		(struct name){ alloc_text(entry->d_name), type_of(dir, entry) };
+	names->list[names->count++] = (struct name){ alloc_text(text), type };
 	if (names->count == 2 * query->max) {
 		cut(names, query->max);
 		*bound = names->list[query->max - 1].text;
@@ -76,8 +75,11 @@ int names_read(DIR *dir, const struct names_query *query, struct names *out, str
 		names.read++;
 		if (!matches(query, entry->d_name))
 			continue;
+		unsigned char type = type_of(dir, entry);
+		if (query->type && type != query->type)
+			continue;
 		names.matching++;
-		keep(&names, query, dir, entry, &bound);
+		keep(&names, query, entry->d_name, type, &bound);
 	}
 	if (errno != 0 && names.read < NAMES_READ_MAX) {
 		err_sys(err, "read a directory");

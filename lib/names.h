@@ -21,6 +21,7 @@ struct name {
 struct names_query {
 	const char *after;  /* only names behind this one; NULL: all */
 	const char *prefix; /* only names that begin so; NULL: all */
+	unsigned char type; /* only entries of this type (DT_DIR …); 0: all */
 	bool hidden;        /* those that begin with a dot, too */
 	size_t max;         /* at most so many: the first ones */
 };
