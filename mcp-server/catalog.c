@@ -9,6 +9,8 @@
 #include "cleanup.h"
 #include "err.h"
 #include "method.h"
+#include "prompt.h"
+#include "resource.h"
 #include "result.h"
 #include "revision.h"
 #include "rpc.h"
@@ -91,6 +93,26 @@ static void add_discover(struct catalog *catalog)
 	buf_addf(out, ",\"ttlMs\":%d,\"cacheScope\":\"public\"", TTL_MS);
 }
 
+/* What there is of each, and whether it changes. */
+static json_t *capabilities(void)
+{
+	json_t *all = json_pack("{s:{}}", "logging");
+
+	if (tools[0] || tools_may_change)
+		json_object_set_new(all, "tools",
+			json_pack("{s:b}", "listChanged", tools_may_change));
+	if (prompts[0] || prompts_may_change)
+		json_object_set_new(all, "prompts",
+			json_pack("{s:b}", "listChanged", prompts_may_change));
+	if (resource_providers[0])
+		json_object_set_new(all, "resources",
+			json_pack("{s:b, s:b}", "subscribe", 1, "listChanged",
+				resources_may_change));
+	if (prompts[0] || resource_providers[0])
+		json_object_set_new(all, "completions", json_object());
+	return all;
+}
+
 int catalog_new(const char *workspace, struct catalog **out, struct err *err)
 {
 	struct catalog *catalog = alloc_zero(sizeof *catalog);
@@ -102,9 +124,7 @@ int catalog_new(const char *workspace, struct catalog **out, struct err *err)
 			return -1;
 		}
 	}
-	catalog->capabilities = json_pack("{s:{s:b}, s:{s:b, s:b}, s:{s:b}, s:{}, s:{}}", "tools",
-		"listChanged", 1, "resources", "subscribe", 1, "listChanged", 1, "prompts",
-		"listChanged", 1, "completions", "logging");
+	catalog->capabilities = capabilities();
 	catalog->instructions = alloc_printf(
 		"A sandboxed Linux computer. Files live in %s: relative paths start there. "
 		"read_file, write_file and list_directory work on files, search_files finds names "

@@ -8,6 +8,7 @@
 #include "config.h"
 #include "err.h"
 #include "http.h"
+#include "listeners.h"
 #include "post.h"
 #include "revision.h"
 #include "rpc.h"
@@ -208,6 +209,7 @@ void endpoint_get(struct server *server, struct http_request *request)
 	struct session **holder = alloc_zero(sizeof(struct session *));
 	struct sse *sse = sse_open(server->streams, request, on_get_closed, holder);
 	session_set_stream(session, sse, holder);
+	listeners_add_session(server, session);
 }
 
 void endpoint_delete(struct server *server, struct http_request *request)

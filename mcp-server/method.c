@@ -20,8 +20,7 @@ static void set_log_level(const struct inbound *in, struct call *call)
 	(void)in;
 	if (level == LOG_NONE) {
 		call_reply_error(call, RPC_INVALID_PARAMS, NULL,
-			"'level' has to be one of debug, info, notice, warning, error, critical, "
-			"alert, emergency");
+			"'level' has to be one of " LOG_LEVELS);
 		return;
 	}
 	if (call->peer.session)
@@ -34,6 +33,15 @@ static const struct method methods[] = {
 	{ "tools/list", METHOD_BOTH, NULL, method_list_tools },
 	{ "initialize", METHOD_LEGACY, NULL, legacy_initialize },
 	{ "server/discover", METHOD_MODERN, NULL, method_discover },
+	{ "resources/list", METHOD_BOTH, NULL, method_list_resources },
+	{ "resources/templates/list", METHOD_BOTH, NULL, method_list_templates },
+	{ "resources/read", METHOD_BOTH, "uri", method_read_resource },
+	{ "resources/subscribe", METHOD_LEGACY, NULL, method_subscribe },
+	{ "resources/unsubscribe", METHOD_LEGACY, NULL, method_unsubscribe },
+	{ "subscriptions/listen", METHOD_MODERN, NULL, method_listen },
+	{ "prompts/list", METHOD_BOTH, NULL, method_list_prompts },
+	{ "prompts/get", METHOD_BOTH, "name", method_get_prompt },
+	{ "completion/complete", METHOD_BOTH, NULL, method_complete },
 	{ "ping", METHOD_LEGACY, NULL, ping },
 	{ "logging/setLevel", METHOD_LEGACY, NULL, set_log_level },
 };

@@ -32,4 +32,21 @@ void method_list_tools(const struct inbound *in, struct call *call);
 /* tools_call.c */
 void method_call_tool(const struct inbound *in, struct call *call);
 
+/* resources.c */
+void method_list_resources(const struct inbound *in, struct call *call);
+void method_list_templates(const struct inbound *in, struct call *call);
+void method_read_resource(const struct inbound *in, struct call *call);
+
+/* subscriptions.c */
+void method_subscribe(const struct inbound *in, struct call *call);
+void method_unsubscribe(const struct inbound *in, struct call *call);
+void method_listen(const struct inbound *in, struct call *call);
+
+/* prompts.c */
+void method_list_prompts(const struct inbound *in, struct call *call);
+void method_get_prompt(const struct inbound *in, struct call *call);
+
+/* completion.c */
+void method_complete(const struct inbound *in, struct call *call);
+
 #endif

@@ -13,6 +13,7 @@
 #include "err.h"
 #include "guard.h"
 #include "http.h"
+#include "listeners.h"
 #include "log.h"
 #include "loop.h"
 #include "path.h"
@@ -22,6 +23,7 @@
 #include "session.h"
 #include "sse.h"
 #include "stdio_transport.h"
+#include "watch.h"
 #include "worker.h"
 
 enum { COMMENT_MS = 15 * 1000, IDLE_S = 120, BODY_S = 60, DRAIN_MS = 1500, JOBS_MAX = 4096 };
@@ -106,6 +108,7 @@ static void on_signal(int signo, void *data)
 	struct server *server = data;
 
 	log_event(LOG_INFO, "stopping", "signal", sigabbrev_np(signo), NULL);
+	listeners_end(server);
 	if (server->stopping || !server->http) {
 		stop_loop(server);
 		return;
@@ -147,6 +150,8 @@ int server_open(struct server *server, const struct config *config, struct err *
 	workspace->commands_max = (size_t)config->commands_max;
 	server->sessions = sessions_new(server->secret, server->state.fd,
 		(size_t)config->sessions_max);
+	server->watcher = watcher_new(workspace);
+	server->listeners = listeners_new(server, server->watcher);
 	server->streams = sse_hub_new(workspace->loop, COMMENT_MS, (size_t)config->queue_max);
 	return open_http(server, err);
 }
@@ -171,7 +176,9 @@ void server_close(struct server *server)
 	posts_close(server);
 	stdio_close(server->stdio);
 	sessions_free(server->sessions);
+	listeners_free(server->listeners);
 	worker_pool_free(server->workspace.pool);
+	watcher_free(server->watcher);
 	commands_close(server->workspace.commands);
 	sse_hub_free(server->streams);
 	guard_free(server->guard);

@@ -19,9 +19,12 @@ struct loop_timer;
 struct post;
 struct stdio;
 struct http;
+struct listeners;
+struct loop_timer;
 struct secret;
 struct sessions;
 struct sse_hub;
+struct watcher;
 
 struct server {
 	const struct config *config;
@@ -32,6 +35,8 @@ struct server {
 	struct sessions *sessions;
 	struct sse_hub *streams;
 	struct catalog *catalog;
+	struct watcher *watcher;
+	struct listeners *listeners;
 	struct http *http;   /* NULL with --stdio */
 	struct stdio *stdio; /* NULL without */
 	struct link *links;  /* eras/sse_era.c: open HTTP+SSE connections */

@@ -14,6 +14,7 @@
 #include "call_impl.h"
 #include "cleanup.h"
 #include "err.h"
+#include "listeners.h"
 #include "revision.h"
 #include "secret.h"
 #include "sse.h"
@@ -36,7 +37,9 @@ struct session {
 	struct call *calls;
 	struct sse *stream;
 	struct session **stream_holder;
-	json_t *subscriptions;
+	session_send_fn *send; /* where there is no stream */
+	void *send_data;
+	struct listener *listener;
 
 	struct session *next_in_bucket;
 	struct session *newer, *older; /* in the order of use */
@@ -105,7 +108,7 @@ static void forget(struct session *session)
 	*place = session->next_in_bucket;
 	unlink_use(session);
 	sessions->count--;
-	json_decref(session->subscriptions);
+	listener_free(session->listener);
 	free(session);
 }
 
@@ -121,7 +124,7 @@ static void make_room(struct sessions *sessions)
 
 	for (int looked = 0; session && looked < 64; looked++) {
 		struct session *newer = session->newer;
-		bool plain = session->log_level == LOG_NONE && !session->subscriptions;
+		bool plain = session->log_level == LOG_NONE && !session->listener;
 		bool surplus = sessions->count >= sessions->max ||
 			       (plain && sessions->count >= IDLE_KEPT);
 		if (!surplus)
@@ -309,7 +312,7 @@ void session_local_free(struct session *session)
 	if (!session)
 		return;
 	release(session);
-	json_decref(session->subscriptions);
+	listener_free(session->listener);
 	free(session);
 }
 
@@ -402,9 +405,31 @@ struct sse *session_stream(const struct session *session)
 	return session->stream;
 }
 
-json_t *session_subscriptions(struct session *session)
+void session_set_channel(struct session *session, session_send_fn *send, void *data)
 {
-	if (!session->subscriptions)
-		session->subscriptions = json_object();
-	return session->subscriptions;
+	session->send = send;
+	session->send_data = data;
+}
+
+bool session_reachable(const struct session *session)
+{
+	return session->stream || session->send;
+}
+
+void session_send(struct session *session, const char *json, size_t len)
+{
+	if (session->stream)
+		sse_send(session->stream, "message", NULL, json, len);
+	else if (session->send)
+		session->send(json, len, session->send_data);
+}
+
+struct listener *session_listener(const struct session *session)
+{
+	return session->listener;
+}
+
+void session_set_listener(struct session *session, struct listener *listener)
+{
+	session->listener = listener;
 }

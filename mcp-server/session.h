@@ -13,6 +13,7 @@
 
 struct call;
 struct err;
+struct listener;
 struct secret;
 struct session;
 struct sessions;
@@ -67,8 +68,18 @@ void session_set_stream(struct session *session, struct sse *stream, struct sess
 void session_drop_stream(struct session *session);
 struct sse *session_stream(const struct session *session);
 
-/* Resources that the client wants to hear about (resources/subscribe). A JSON object whose keys
- * are URIs; NULL: none yet. */
-json_t *session_subscriptions(struct session *session);
+/* The other way to a client, of a session without a stream (stdio). */
+typedef void session_send_fn(const char *json, size_t len, void *data);
+void session_set_channel(struct session *session, session_send_fn *send, void *data);
+
+/* Whether there is a way to send messages that belong to no request. */
+bool session_reachable(const struct session *session);
+
+/* Sends such a message; it is lost where there is no way. */
+void session_send(struct session *session, const char *json, size_t len);
+
+/* What the client wants to hear about (listeners.h); NULL: nothing. The session owns it. */
+struct listener *session_listener(const struct session *session);
+void session_set_listener(struct session *session, struct listener *listener);
 
 #endif

@@ -14,6 +14,7 @@
 #include "buf.h"
 #include "config.h"
 #include "err.h"
+#include "listeners.h"
 #include "log.h"
 #include "loop.h"
 #include "revision.h"
@@ -198,6 +199,7 @@ static void end_of_input(struct stdio *stdio)
 	loop_io_free(stdio->in_io);
 	stdio->in_io = NULL;
 	ask_give_up(stdio->session);
+	listeners_end(stdio->server);
 	leave_when_done(stdio);
 }
 
@@ -233,6 +235,11 @@ static void read_file_input(void *data)
 		loop_timer_set(stdio->again, 0);
 }
 
+static void send_unasked(const char *json, size_t len, void *data)
+{
+	stdio_notify(data, json, len);
+}
+
 static int watch(struct stdio *stdio, struct err *err)
 {
 	struct loop *loop = stdio->server->workspace.loop;
@@ -265,6 +272,7 @@ int stdio_open(struct server *server, struct stdio **out, struct err *err)
 
 	stdio->server = server;
 	stdio->session = session_local(server->sessions);
+	session_set_channel(stdio->session, send_unasked, stdio);
 	buf_init(&stdio->in, (size_t)server->config->body_max + READ_BYTES);
 	buf_init(&stdio->out, (size_t)server->config->queue_max);
 	*out = stdio;

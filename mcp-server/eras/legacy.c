@@ -8,6 +8,7 @@
 #include "catalog.h"
 #include "err.h"
 #include "http.h"
+#include "listeners.h"
 #include "method.h"
 #include "revision.h"
 #include "rpc.h"
@@ -97,6 +98,7 @@ void legacy_initialize(const struct inbound *in, struct call *call)
 	}
 	if (in->session) {
 		session_agree(in->session, revision, caps);
+		listeners_add_session(in->server, in->session);
 	} else {
 		struct session *session;
 		if (session_open(in->server->sessions, revision, caps, &session, &err) < 0) {
