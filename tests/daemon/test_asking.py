@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +145,7 @@ def begin(legacy: Mcp) -> Iterator[Begin]:
     with ExitStack() as ends:
 
         def start(tool: str, **arguments: object) -> Talk:
-            return ends.enter_context(closing(Talk(legacy, tool, **arguments)))
+            return ends.enter_context(Talk(legacy, tool, **arguments))
 
         yield start
 
@@ -222,7 +222,8 @@ def test_the_end_of_the_session_ends_the_call(begin: Begin, legacy: Mcp, fixture
 
 
 def test_fails_where_no_question_can_be_sent(legacy: Mcp, fixture: Daemon) -> None:
-    reply = legacy.request("tools/call", {"name": NAME}, Accept="application/json")
+    message = legacy.message("tools/call", {"name": NAME}, id=1)
+    reply = legacy.post(message, {"Accept": "application/json"})
     assert reply.result["isError"]
     assert "Accept: text/event-stream" in text(reply.result)
     legacy.session = None
