@@ -167,15 +167,17 @@ static bool await_welcome(struct keeper_link *link)
 	return true;
 }
 
-/* Takes over the keeper of an earlier server; false where there is none to be had. */
+/*
+ * Takes over the keeper of an earlier server; false where there is none to be had. One that is
+ * silent, or of another version, is left alone: start() takes its socket's name, nobody finds it
+ * any more, and it leaves when its background commands have ended.
+ */
 static bool adopt(struct keeper_link *link)
 {
 	if (connect_to_keeper(link, NULL) < 0)
 		return false;
 	if (await_welcome(link) && link->version == WIRE_VERSION)
 		return watch(link, NULL) == 0;
-	if (link->welcomed)
-		wire_send(&link->wire, WIRE_RETIRE, 0, NULL, NULL, 0, NULL);
 	disconnect(link);
 	return false;
 }

@@ -280,23 +280,12 @@ static int start(struct keeper *keeper, struct wire_message *message, struct err
 	return 0;
 }
 
-static void retire(struct keeper *keeper)
-{
-	loop_io_free(steal_ptr(&keeper->listen_io));
-	cleanup_close(&keeper->listen_fd);
-	keeper->listen_fd = -1;
-}
-
 static int on_message(struct wire_message *message, void *data, struct err *err)
 {
 	struct keeper *keeper = data;
 	struct job *job = table_find(&keeper->jobs, message->head.number);
 	struct wire_sizes sizes;
 
-	if (message->head.type == WIRE_RETIRE) {
-		retire(keeper);
-		return 0;
-	}
 	if (message->head.type == WIRE_HELLO)
 		return greet(keeper, message, err);
 	if (!keeper->greeted)
@@ -386,13 +375,20 @@ static int end_of_turn(void *data)
 	return -1;
 }
 
+static void stop_listening(struct keeper *keeper)
+{
+	loop_io_free(steal_ptr(&keeper->listen_io));
+	cleanup_close(&keeper->listen_fd);
+	keeper->listen_fd = -1;
+}
+
 /* Whoever ends the keeper ends its commands: nothing runs unwatched. */
 static void on_terminate(int signo, void *data)
 {
 	struct keeper *keeper = data;
 
 	(void)signo;
-	retire(keeper);
+	stop_listening(keeper);
 	kill_all(keeper, true);
 }
 
@@ -437,7 +433,7 @@ int keeper_run(int listen_fd, int state_fd, struct err *err)
 		job_free(job_at(&keeper, i));
 	table_release(&keeper.jobs);
 	if (keeper.listen_fd >= 0)
-		retire(&keeper);
+		stop_listening(&keeper);
 	store_free(keeper.store);
 	loop_free(keeper.loop);
 	cleanup_close(&keeper.null_fd);

@@ -25,7 +25,7 @@ struct keeper {
 	uint64_t nofile; /* these three as the server says */
 	uint64_t head_bytes, tail_bytes;
 
-	int listen_fd; /* -1: retired */
+	int listen_fd; /* -1: about to leave */
 	struct loop_io *listen_io;
 
 	struct wire server; /* fd -1: there is none */

@@ -4,8 +4,8 @@
 /*
  * What the server and the keeper tell each other: messages over a stream socket of the same
  * machine, each a head, a fixed body and texts that end with NUL. Neither side waits for the
- * other, both bound what they hold. The version is in the first message of each side; a side
- * that does not know the other's version says nothing further but WIRE_RETIRE.
+ * other, both bound what they hold. The version is in the first message of each side; who does
+ * not know the other's version says nothing further.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,7 +29,6 @@ enum wire_type {
 	WIRE_KILL,       /* end the command: SIGTERM, SIGKILL two seconds later */
 	WIRE_DETACH,     /* it is a background command from now on */
 	WIRE_TAKEN,      /* wire_sizes: so much of a streamed command's output has been taken */
-	WIRE_RETIRE,     /* listen no more; leave when the running commands have ended */
 
 	/* keeper to server */
 	WIRE_WELCOME,    /* wire_welcome: answers WIRE_HELLO; one WIRE_RUNNING a command follows */
