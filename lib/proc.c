@@ -20,6 +20,12 @@ enum {
 /* What runs in the child leaves its frames without returning from them. */
 #define IN_CHILD __attribute__((no_sanitize("address", "thread", "undefined")))
 
+#ifdef __SANITIZE_THREAD__
+/* Its interceptor of clone() takes every child for a fork, and stops watching the parent. */
+int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
+#define clone __clone
+#endif
+
 /* ---- spawning ---- */
 
 struct child {
