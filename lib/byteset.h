@@ -14,6 +14,11 @@ static inline void byteset_add(struct byteset *set, unsigned char c)
 	set->bits[c >> 6] |= 1ULL << (c & 63);
 }
 
+static inline void byteset_remove(struct byteset *set, unsigned char c)
+{
+	set->bits[c >> 6] &= ~(1ULL << (c & 63));
+}
+
 static inline bool byteset_has(const struct byteset *set, unsigned char c)
 {
 	return set->bits[c >> 6] >> (c & 63) & 1;

@@ -435,13 +435,15 @@ static size_t whole_lines(const struct grep *grep)
 static int read_block(struct grep *grep)
 {
 	int64_t n = grep_source_read(&grep->source, grep->bytes + grep->len, BLOCK);
+	bool end = n <= 0 || meets_nul(grep, (size_t)n);
 
-	if (n <= 0)
-		return n < 0 ? -1 : 1;
-	if (meets_nul(grep, (size_t)n))
-		return 1;
-	grep->len += (size_t)n;
-	return 0;
+	if (n < 0)
+		return -1;
+	if (!end)
+		grep->len += (size_t)n;
+	/* PCRE2 looks behind the end where a character is cut off there. */
+	memset(grep->bytes + grep->len, '\n', 4);
+	return end;
 }
 
 int grep_file(struct grep *grep, int fd, struct grep_hits *hits)

@@ -258,7 +258,8 @@ bool regex_class(struct regex_parser *p, struct byteset *set)
 	p->at += p->at < p->len;
 	buf_add_char(&p->out, ']');
 	*set = members.set;
-	if (p->lost || members.negated || !members.ascii)
+	byteset_remove(set, '\n'); /* no line has one */
+	if (p->lost || members.negated || !members.ascii || byteset_count(set) == 0)
 		return false;
 	return !p->caseless || regex_fold(set);
 }

@@ -93,9 +93,8 @@ static int add_glob(struct rules *rules, const char *text, size_t len, bool anch
 {
 	bool any_depth =
 		!anchored && !memchr(text, '/', len) && !(len == 2 && memcmp(text, "**", 2) == 0);
-	AUTO_BUF struct buf glob;
+	AUTO_BUF struct buf glob = BUF_INIT(len + 8);
 
-	buf_init(&glob, len + 8);
 	if (any_depth)
 		buf_add_text(&glob, "**/");
 	buf_add(&glob, text, len);

@@ -122,9 +122,8 @@ static bool write_result(struct search *search)
 
 static void write_note(struct search *search, bool truncated)
 {
-	AUTO_BUF struct buf text;
+	AUTO_BUF struct buf text = BUF_INIT(1000);
 
-	buf_init(&text, 1000);
 	if (search->end == CREW_LATE)
 		buf_addf(&text, "[stopped after %d s: search a directory below]",
 			TIME_MAX_MS / 1000);

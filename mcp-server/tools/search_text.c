@@ -171,9 +171,8 @@ static bool write_result(
 
 static void write_note(struct call *call, const struct search_result *result, bool truncated)
 {
-	AUTO_BUF struct buf text;
+	AUTO_BUF struct buf text = BUF_INIT(8192);
 
-	buf_init(&text, 8192);
 	if (result->late)
 		buf_addf(&text, "[stopped after %d s: search a directory below]\n",
 			TIME_MAX_MS / 1000);
