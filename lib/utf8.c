@@ -332,3 +332,20 @@ json_t *utf8_json(const char *bytes, size_t len)
 		return json_stringn_nocheck(bytes, len);
 	return repaired(bytes, len);
 }
+
+size_t utf8_json_size(const char *bytes, size_t len)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)bytes[i];
+
+		if (c < 0x20)
+			size += 6;
+		else if (c == '"' || c == '\\')
+			size += 2;
+		else
+			size += c < 0x80 ? 1 : 3;
+	}
+	return size;
+}

@@ -23,6 +23,9 @@ int utf8_add_json(struct buf *out, const char *bytes, size_t len);
 /* The same without the quotes, to build one string of several parts. */
 int utf8_add_json_part(struct buf *out, const char *bytes, size_t len);
 
+/* At most how many bytes utf8_add_json_part() adds. */
+size_t utf8_json_size(const char *bytes, size_t len);
+
 /* A JSON string value (new reference); each invalid byte becomes U+FFFD. */
 json_t *utf8_json(const char *bytes, size_t len);
 

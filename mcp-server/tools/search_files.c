@@ -98,11 +98,16 @@ static bool write_result(struct search *search)
 {
 	const struct shortlist *list = &search->all;
 	struct call *call = search->call;
-	size_t max = call_workspace(call)->result_max, bytes = 0, n = 0;
+	size_t room = call_workspace(call)->result_max / 8 * 7, n = 0;
 	json_t *files = json_array();
 
-	while (n < list->count && n < search->limit && bytes + list->items[n].len < max)
-		bytes += list->items[n++].len + 1;
+	for (; n < list->count && n < search->limit; n++) {
+		size_t cost = 2 * utf8_json_size(list->items[n].path, list->items[n].len) + 8;
+
+		if (cost > room)
+			break;
+		room -= cost;
+	}
 	call_text_begin(call);
 	for (size_t i = 0; i < n; i++) {
 		const struct shortlist_item *item = &list->items[i];

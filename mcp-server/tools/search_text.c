@@ -50,9 +50,9 @@ static bool cancelled(const void *call)
 struct writer {
 	struct call *call;
 	json_t *matches;
-	size_t limit, context, max;
-	size_t count, bytes;
-	bool any, truncated;
+	size_t limit, context, count;
+	size_t room; /* bytes that still fit into the result */
+	bool any, full, truncated;
 };
 
 /* The match that a line of context follows or precedes, in the structured form. */
@@ -75,7 +75,15 @@ static void add_text_line(struct writer *w, const struct shortlist_item *item,
 	call_text_add(w->call, item->path, item->len);
 	call_text_add(w->call, number, (size_t)n);
 	call_text_add(w->call, text, line->len);
-	w->bytes += item->len + (size_t)n + line->len + 1;
+}
+
+/* What a line takes in both forms. */
+static size_t cost_of(
+	const struct shortlist_item *item, const struct grep_line *line, const char *text)
+{
+	size_t path = utf8_json_size(item->path, item->len);
+
+	return 2 * utf8_json_size(text, line->len) + (line->is_match ? 2 : 1) * path + 100;
 }
 
 static void add_json_line(struct writer *w, const struct shortlist_item *item,
@@ -129,10 +137,12 @@ static void write_file(struct writer *w, const struct shortlist_item *item)
 		const struct grep_line *line = &hits->lines[i];
 		const char *text = hits->texts.data + line->text;
 
-		if (w->bytes + item->len + line->len + 32 > w->max) {
-			w->truncated = true;
+		size_t cost = cost_of(item, line, text);
+		if (cost > w->room) {
+			w->truncated = w->full = true;
 			break;
 		}
+		w->room -= cost;
 		if (w->context > 0 && w->any && (i == 0 || line->number > line[-1].number + 1))
 			call_text_add(w->call, "\n--", 3);
 		add_text_line(w, item, line, text);
@@ -145,16 +155,18 @@ static void write_file(struct writer *w, const struct shortlist_item *item)
 static bool write_result(
 	struct call *call, const struct search_result *result, size_t limit, size_t context)
 {
-	struct writer w = { .call = call,
+	struct writer w = {
+		.call = call,
 		.matches = json_array(),
 		.limit = limit,
 		.context = context,
-		.max = call_workspace(call)->result_max };
+		.room = call_workspace(call)->result_max / 8 * 7,
+	};
 	const struct shortlist *list = &result->files;
 
 	w.truncated = list->cut || result->late || result->too_hard > 0;
 	call_text_begin(call);
-	for (size_t i = 0; i < list->count && !(w.truncated && w.bytes > w.max); i++) {
+	for (size_t i = 0; i < list->count && !w.full; i++) {
 		if (w.count == limit) {
 			w.truncated = true;
 			break;
@@ -171,7 +183,7 @@ static bool write_result(
 
 static void write_note(struct call *call, const struct search_result *result, bool truncated)
 {
-	AUTO_BUF struct buf text = BUF_INIT(8192);
+	AUTO_BUF struct buf text = BUF_INIT(2000);
 
 	if (result->late)
 		buf_addf(&text, "[stopped after %d s: search a directory below]\n",
@@ -182,7 +194,7 @@ static void write_note(struct call *call, const struct search_result *result, bo
 	if (result->too_hard > 0)
 		buf_addf(&text,
 			"[%zu lines were given up: the pattern backtracks too much there, the first "
-			"time in %.500s]\n",
+			"time in %.300s]\n",
 			result->too_hard, result->too_hard_path);
 	if (result->binary)
 		buf_add_text(&text, "[the file is binary: it has matches that are not shown]\n");
