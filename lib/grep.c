@@ -5,18 +5,16 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "grep_hits.h"
 #include "grep_source.h"
 #include "literals.h"
 #include "regex.h"
-#include "utf8.h"
 
 enum {
 	BLOCK = 128 << 10,       /* bytes of one read: they stay in the second-level cache */
 	CONTEXT_BYTES = 1 << 20, /* of lines kept in case that a match follows */
-	TEXTS_MAX = 256 << 20,
-	HEAD = 64 << 10, /* where a NUL makes a named file binary at once */
-	TRIALS = 64,     /* candidates of a filter before it is judged, */
-	WORTH = 96,      /* and bytes that it has to save with each wrong one */
+	TRIALS = 64,             /* candidates of a filter before it is judged, */
+	WORTH = 96,              /* and bytes that it has to save with each wrong one */
 };
 
 struct grep {
@@ -48,59 +46,6 @@ struct grep {
 	bool done; /* there is enough, or it was interrupted */
 };
 
-/* ---- Hits ---- */
-
-void grep_hits_init(struct grep_hits *hits)
-{
-	*hits = (struct grep_hits){ .nul = -1 };
-	buf_init(&hits->texts, TEXTS_MAX);
-}
-
-void grep_hits_release(struct grep_hits *hits)
-{
-	free(hits->lines);
-	buf_release(&hits->texts);
-	grep_hits_init(hits);
-}
-
-static void add_line(struct grep_hits *hits, struct grep_line line)
-{
-	if (hits->count == hits->cap) {
-		hits->cap = hits->cap ? 2 * hits->cap : 8;
-		hits->lines = alloc_grow(hits->lines, hits->cap * sizeof *hits->lines);
-	}
-	hits->lines[hits->count++] = line;
-	hits->matches += line.is_match;
-}
-
-/* Drops the lines from index `count` on. */
-static void cut_hits(struct grep_hits *hits, size_t count)
-{
-	for (size_t i = count; i < hits->count; i++)
-		hits->matches -= hits->lines[i].is_match;
-	hits->count = count;
-}
-
-void grep_join(struct grep_hits *hits, struct grep_hits *next)
-{
-	for (size_t i = 0; i < next->count; i++) {
-		struct grep_line line = next->lines[i];
-		size_t text = hits->texts.len;
-
-		if (buf_add(&hits->texts, next->texts.data + line.text, line.len) < 0)
-			break;
-		line.number += hits->line_count;
-		line.text = text;
-		add_line(hits, line);
-	}
-	hits->line_count += next->line_count;
-	hits->too_hard += next->too_hard;
-	hits->binary_match |= next->binary_match;
-	if (hits->nul < 0)
-		hits->nul = next->nul;
-	grep_hits_release(next);
-}
-
 /* ---- Lines of a block ---- */
 
 static size_t line_start(const struct grep *grep, size_t at)
@@ -126,25 +71,6 @@ static void count_to(struct grep *grep, size_t at)
 	}
 }
 
-/* The part of a long line that is shown, with marks where it goes on. */
-static void add_text(struct buf *texts, const char *line, size_t len, size_t match)
-{
-	static const char mark[] = "…";
-	size_t from = 0, to = len;
-
-	if (len > GREP_SHOWN_MAX) {
-		if (match > GREP_SHOWN_MAX / 2)
-			from = utf8_floor(line, match - GREP_SHOWN_MAX / 4);
-		to = from + GREP_SHOWN_MAX < len ? from + utf8_floor(line + from, GREP_SHOWN_MAX)
-						 : len;
-	}
-	if (from > 0)
-		buf_add(texts, mark, sizeof mark - 1);
-	buf_add(texts, line + from, to - from);
-	if (to < len)
-		buf_add(texts, mark, sizeof mark - 1);
-}
-
 /* Takes the line from `start` to `end` among the hits. */
 static void show(struct grep *grep, size_t start, size_t end, size_t match, bool is_match)
 {
@@ -161,14 +87,13 @@ static void show(struct grep *grep, size_t start, size_t end, size_t match, bool
 		return;
 	}
 	count_to(grep, start);
-	size_t text = hits->texts.len;
-	add_text(&hits->texts, line, end - start, match - start);
-	if (hits->texts.over) {
+	if (!grep_hits_add(hits, line, end - start, match - start,
+		    (struct grep_line){ .number = grep->number,
+			    .offset = grep->offset + (int64_t)start,
+			    .is_match = is_match })) {
 		grep->done = true;
 		return;
 	}
-	add_line(hits, (struct grep_line){ grep->number, grep->offset + (int64_t)start, text,
-			       hits->texts.len - text, is_match });
 	grep->shown = end < grep->len ? end + 1 : end;
 }
 
@@ -217,6 +142,8 @@ static void found(struct grep *grep, size_t start, size_t end, size_t match)
 		show(grep, start, end, match > start ? match : start, true);
 	grep->after_left = grep->options.context;
 	if (grep->hits->matches > grep->options.matches_max)
+		grep->done = true;
+	if (grep->options.texts_max && grep->hits->texts.len > grep->options.texts_max)
 		grep->done = true;
 }
 
@@ -357,7 +284,7 @@ static void keep_from(struct grep *grep, size_t from)
 
 	if (!old || len > grep->head) {
 		while (grep->head < len || grep->head == 0)
-			grep->head = grep->head ? 2 * grep->head : HEAD;
+			grep->head = grep->head ? 2 * grep->head : BLOCK;
 		grep->storage = alloc_pages(grep->head + BLOCK + LITERALS_PAD);
 	}
 	char *to = grep->storage + grep->head - len;
@@ -393,9 +320,10 @@ static bool meets_nul(struct grep *grep, size_t n)
 	int64_t at = grep->offset + (int64_t)grep->len;
 
 	if (grep->options.named) {
-		if (at >= HEAD || grep->hits->nul >= 0)
+		if (at >= GREP_HEAD || grep->hits->nul >= 0)
 			return false;
-		const char *nul = memchr(new, '\0', (size_t)at + n > HEAD ? HEAD - (size_t)at : n);
+		const char *nul =
+			memchr(new, '\0', (size_t)at + n > GREP_HEAD ? GREP_HEAD - (size_t)at : n);
 		if (nul)
 			grep->hits->nul = at + (nul - new);
 		return false;
@@ -520,23 +448,6 @@ int grep_range(struct grep *grep, int fd, int64_t from, int64_t to, struct grep_
 bool grep_can_split(const struct grep_options *options, int fd)
 {
 	return options->context == 0 && grep_encoding_of(fd) == GREP_BYTES;
-}
-
-void grep_end(const struct grep_options *options, int fd, struct grep_hits *hits)
-{
-	size_t keep = 0, matches = hits->matches;
-	int64_t cut = hits->nul;
-
-	if (hits->nul < 0)
-		return;
-	if (options->named)
-		cut = hits->nul < HEAD ? 0 : hits->nul;
-	else if (grep_encoding_of(fd) == GREP_BYTES)
-		cut = grep_binary_cut(fd, hits->nul);
-	while (keep < hits->count && hits->lines[keep].offset < cut)
-		keep++;
-	cut_hits(hits, keep);
-	hits->binary_match |= hits->matches < matches;
 }
 
 struct grep *grep_new(const struct grep_options *options)

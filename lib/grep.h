@@ -29,6 +29,7 @@ struct grep_options {
 	struct regex *regex;  /* borrowed */
 	size_t context;       /* lines before and after a match */
 	size_t matches_max;   /* a file is searched until it has one more */
+	size_t texts_max;     /* or until its lines take so many bytes; 0: no limit but memory's */
 	bool named;           /* the file was named, not met */
 	bool (*interrupted)(void *data); /* ends the search; may be NULL */
 	void *data;

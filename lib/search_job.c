@@ -306,6 +306,7 @@ int search_run(const struct search_job *job, int fd, struct search_result *resul
 	search.options = (struct grep_options){ .regex = job->regex,
 		.context = job->context,
 		.matches_max = job->limit,
+		.texts_max = job->bytes_max,
 		.interrupted = interrupted,
 		.data = search.crew };
 	pthread_mutex_init(&search.lock, NULL);

@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DRIVER = Path(os.environ.get("SANDBOX_BUILD", ROOT / "build" / "dev")).resolve() / "bin/search_driver"
-TREES = int(os.environ.get("SEARCH_TREES", "150"))
+TREES = int(os.environ.get("SEARCH_TREES", "100"))
 
 NAMES = ["a", "b", "src", "lib", "build", "foo", "foo.c", "bar.c", "main.rs", "x.o", "notes.md",
          ".hidden", ".config", "a.b.c", "Makefile", "tmp", "log.txt", "été.txt", "[x]", "a b",
@@ -149,10 +149,13 @@ class Tree:
 
     def files(self, path: Path, pattern: str) -> list[str] | None:
         """What `rg --files -g` lists, or None where the glob is bad."""
-        if self.rg(self.home / "empty", "--files", f"--glob={pattern}").returncode == 2:
-            return None
-        out = self.rg(path, "--files", "--null", f"--glob={pattern}").stdout
-        return sorted(name for name in os.fsdecode(out).split("\0") if name)
+        done = self.rg(path, "--files", "--null", f"--glob={pattern}")
+        # It could be an ignore file that has a bad one.
+        if done.returncode == 2 and not done.stdout:
+            done = self.rg(self.home / "empty", "--files", f"--glob={pattern}")
+            if done.returncode == 2:
+                return None
+        return sorted(name for name in os.fsdecode(done.stdout).split("\0") if name)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -206,7 +209,8 @@ def pattern(rng: random.Random) -> str:
              "(?:foo|bar|été)", "[A-Z]{2}", "\\d{2,4}", "e?t", "(?i)beta", "[é-ü]", "\\W",
              "end\\.$", "^alpha", "k", "s", "[\\s.]+", "\\x61", "\\pL+", "\\D\\d", "a{2}|b+",
              "\\[section\\]", "delta9 *x", "[^\\n]", "(a|é)l?", ".", "\\r"]
-    return "".join(rng.choices(atoms, k=rng.choice([1, 1, 2, 2, 3])))
+    # ripgrep 13 finds nothing with "$^", where it is an empty line as well.
+    return "".join(rng.choices(atoms, k=rng.choice([1, 1, 2, 2, 3]))).replace("$^", "$")
 
 
 def lines_of(have: dict) -> list[str]:
