@@ -145,7 +145,7 @@ def inspect(server: Daemon, era: str, *options: str, status: int = 0) -> Any:
 IS_ERROR = 5  # the Inspector's exit status for a result with isError
 
 
-@pytest.mark.parametrize("era", ["legacy", "auto", "modern"])
+@pytest.mark.parametrize("era", ["legacy", "modern"])
 def test_inspector(server: Daemon, era: str) -> None:
     listed = inspect(server, era, "--method", "tools/list", "--strict")
     results = []

@@ -141,7 +141,7 @@ def test_other_types_are_not_to_be_had(mcp: Mcp) -> None:
 def test_progress_rises_before_the_result(mcp: Mcp) -> None:
     params = {
         "name": "run_command",
-        "arguments": {"command": "for i in 1 2 3; do echo $i; sleep 0.8; done"},
+        "arguments": {"command": "for i in 1 2 3; do echo $i; sleep 0.4; done"},
         "_meta": {"progressToken": "token-1"},
     }
     messages = mcp.request("tools/call", params).messages

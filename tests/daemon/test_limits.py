@@ -6,7 +6,7 @@ import socket
 from contextlib import ExitStack
 
 from conftest import Launch
-from daemon import Daemon, wait_for, wait_until
+from daemon import Daemon, wait_for
 from wire import LEGACY, TIMEOUT, Exchange, Mcp, exchange
 
 
@@ -16,24 +16,23 @@ def sleep_until(daemon: Daemon, name: str) -> dict[str, object]:
     return {"name": "run_command", "arguments": {"command": command}}
 
 
-def can_listen(daemon: Daemon) -> bool:
-    with Mcp(daemon, LEGACY[0]).listen() as stream:
-        return stream.response.status == 200
-
-
 def test_streams(launch: Launch) -> None:
     daemon = launch("--max-streams", "2")
     headers = {"Accept": "text/event-stream"}
-    with Mcp(daemon, LEGACY[0]).listen() as first, Exchange(daemon, "GET", "/sse", headers=headers) as second:
+    session, other = Mcp(daemon, LEGACY[0]), Mcp(daemon, LEGACY[0])
+    with session.listen() as first, Exchange(daemon, "GET", "/sse", headers=headers) as second:
         assert (first.response.status, second.response.status) == (200, 200)
         assert exchange(daemon, "GET", "/sse", headers=headers).status == 503
-        with Mcp(daemon, LEGACY[0]).listen() as third:
+        with other.listen() as third:
             assert third.response.status == 503
         # A call that would stream does without.
         params = {"name": "run_command", "arguments": {"command": "sleep 1.2"}}
         reply = Mcp(daemon).request("tools/call", params | {"_meta": {"progressToken": 1}})
         assert reply.headers.get_content_type() == "application/json"
-    wait_until(lambda: can_listen(daemon), "no stream was let go")
+        # A session that ends takes its stream along.
+        exchange(daemon, "DELETE", headers={"Mcp-Session-Id": session.session})
+        with other.listen() as again:
+            assert again.response.status == 200
 
 
 def test_calls(launch: Launch) -> None:
