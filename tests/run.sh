@@ -114,6 +114,7 @@ run_pytest() {
 mkdir -p "$results"
 : >"$results/install.log"
 : >"$results/summary"
+[ -z "$quick" ] || export SEARCH_TREES=15
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
@@ -129,7 +130,8 @@ if wants conformance; then run dev conformance run_pytest dev tests/conformance;
 if wants asan; then
 	build asan
 	run asan unit run_ctest asan
-	run asan daemon run_pytest asan tests/daemon -m "not slow and not clients"
+	SEARCH_TREES=15 run asan daemon run_pytest asan tests/daemon -m "not slow and not clients"
+	if wants conformance; then run asan conformance run_pytest asan tests/conformance; fi
 fi
 if wants tsan; then
 	build tsan

@@ -10,6 +10,8 @@ import pytest
 from daemon import Daemon
 from wire import ACCEPT, TIMEOUT, Mcp
 
+pytestmark = pytest.mark.threads
+
 HEAD = ["Content-Type: application/json", f"Accept: {ACCEPT}"]
 LAST = [*HEAD, "Connection: close"]
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'

@@ -5,9 +5,12 @@ from __future__ import annotations
 import socket
 from contextlib import ExitStack
 
+import pytest
 from conftest import Launch
 from daemon import Daemon, wait_for
 from wire import LEGACY, TIMEOUT, Exchange, Mcp, exchange
+
+pytestmark = pytest.mark.threads
 
 
 def sleep_until(daemon: Daemon, name: str) -> dict[str, object]:

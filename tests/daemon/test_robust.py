@@ -158,6 +158,7 @@ def test_a_write_is_there_in_full_or_not_at_all(server: Daemon) -> None:
         modern.text("write_file", path="whole", content=old)
 
 
+@pytest.mark.threads
 def test_many_clients_at_once_get_their_own_answers(server: Daemon) -> None:
     def work(number: int) -> None:
         mcp = Mcp(server, ("2026-07-28", *LEGACY)[number % 4])

@@ -11,6 +11,9 @@ from daemon import Daemon, wait_for, wait_until
 from wire import ACCEPT, LEGACY, Exchange, Json, Mcp, exchange
 
 
+pytestmark = pytest.mark.threads
+
+
 @pytest.fixture(params=LEGACY)
 def legacy(server: Daemon, request: pytest.FixtureRequest) -> Mcp:
     return Mcp(server, request.param)

@@ -171,11 +171,11 @@ class Mcp:
         with self.open(message, headers) as done:
             return done.reply
 
-    def begin(self, method: str, params: Json | None = None) -> Exchange:
-        return self.open(self.message(method, params, id=next(self.ids)))
+    def begin(self, method: str, params: Json | None = None, **headers: str | None) -> Exchange:
+        return self.open(self.message(method, params, id=next(self.ids)), headers)
 
-    def request(self, method: str, params: Json | None = None) -> Reply:
-        with self.begin(method, params) as done:
+    def request(self, method: str, params: Json | None = None, **headers: str | None) -> Reply:
+        with self.begin(method, params, **headers) as done:
             return done.reply
 
     def listen(self) -> Exchange:
