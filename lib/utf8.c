@@ -309,9 +309,8 @@ int utf8_add_json(struct buf *buf, const char *bytes, size_t len)
 /* The bytes with U+FFFD for each one that belongs to no character. */
 static json_t *repaired(const char *bytes, size_t len)
 {
-	AUTO_BUF struct buf text;
+	AUTO_BUF struct buf text = BUF_INIT(3 * len);
 
-	buf_init(&text, 3 * len);
 	while (len > 0) {
 		size_t n = utf8_valid_prefix(bytes, len);
 

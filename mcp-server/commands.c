@@ -340,7 +340,7 @@ static int check_lengths(const struct command_spec *spec, struct err *err)
 static int send_start(struct commands *commands, uint64_t number, const struct command_spec *spec,
 	struct err *err)
 {
-	AUTO_BUF struct buf body;
+	AUTO_BUF struct buf body = BUF_INIT(WIRE_MESSAGE_MAX - sizeof(struct wire_head));
 	AUTO_CLOSE int input = -1;
 	struct wire_start start = { .timeout_ms = spec->timeout_ms,
 		.flags = (spec->background ? WIRE_BACKGROUND : 0) |
@@ -349,7 +349,6 @@ static int send_start(struct commands *commands, uint64_t number, const struct c
 
 	if (spec->input && input_file(spec->input, spec->input_len, &input, err) < 0)
 		return -1;
-	buf_init(&body, WIRE_MESSAGE_MAX - sizeof(struct wire_head));
 	buf_add(&body, &start, sizeof start);
 	buf_add(&body, spec->command, strlen(spec->command) + 1);
 	struct command_words words =

@@ -90,13 +90,12 @@ static void add_end(struct buf *out, const struct job *job, const struct wire_en
 /* store.c looks for what it begins with, for "background" and for "keeper_pid". */
 void job_write_status(const struct job *job)
 {
-	AUTO_BUF struct buf out;
+	AUTO_BUF struct buf out = BUF_INIT(64 * 1024);
 	struct wire_ended report;
 	char id[WIRE_ID_LEN + 1];
 
 	job_report(job, &report);
 	wire_id(job->number, id);
-	buf_init(&out, 64 * 1024);
 	buf_addf(&out, "{\"state\":\"%s\",\"background\":%s,\"keeper_pid\":%d,\"id\":\"%s\",",
 		state(job), job->flags & WIRE_BACKGROUND ? "true" : "false", (int)getpid(), id);
 	buf_addf(&out, "\"pid\":%d,\"command\":", (int)job->pid);

@@ -155,9 +155,8 @@ static int send_running(
 	struct keeper *keeper, const struct job *job, enum wire_type type, struct err *err)
 {
 	struct wire_running running = { job->flags, job->pid, job->started_ms };
-	AUTO_BUF struct buf body;
+	AUTO_BUF struct buf body = BUF_INIT(WIRE_MESSAGE_MAX);
 
-	buf_init(&body, WIRE_MESSAGE_MAX);
 	buf_add(&body, &running, sizeof running);
 	buf_add(&body, job->command, strlen(job->command) + 1);
 	return wire_send(&keeper->server, type, job->number, &body, NULL, 0, err);

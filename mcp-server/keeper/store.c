@@ -241,9 +241,8 @@ static const char running[] = "{\"state\":\"running\",", lost[] = "{\"state\":\"
 
 static void give_up(struct store *store, uint64_t number, const char *status)
 {
-	AUTO_BUF struct buf text;
+	AUTO_BUF struct buf text = BUF_INIT(2 * STATUS_MAX);
 
-	buf_init(&text, 2 * STATUS_MAX);
 	buf_add_text(&text, lost);
 	buf_add_text(&text, status + sizeof running - 1);
 	store_write_status(store, number, &text, NULL);
@@ -253,9 +252,8 @@ static void give_up(struct store *store, uint64_t number, const char *status)
  * without a status was short, and in the foreground. */
 static bool settle(struct store *store, uint64_t number, bool *kill)
 {
-	AUTO_BUF struct buf status;
+	AUTO_BUF struct buf status = BUF_INIT(STATUS_MAX);
 
-	buf_init(&status, STATUS_MAX);
 	*kill = !read_status(store, number, &status);
 	if (*kill || strncmp(status.data, running, sizeof running - 1) != 0)
 		return true;

@@ -4,18 +4,16 @@
 
 static void starts_empty_and_allocates_nothing(void)
 {
-	AUTO_BUF struct buf buf;
+	AUTO_BUF struct buf buf = BUF_INIT(10);
 
-	buf_init(&buf, 10);
 	CHECK(!buf.data);
 	CHECK_INT(buf.len, 0);
 }
 
 static void appends_and_keeps_a_nul_behind(void)
 {
-	AUTO_BUF struct buf buf;
+	AUTO_BUF struct buf buf = BUF_INIT(1000);
 
-	buf_init(&buf, 1000);
 	CHECK_INT(buf_add_text(&buf, "one"), 0);
 	CHECK_INT(buf_addf(&buf, " %d %s", 2, "three"), 0);
 	CHECK_TEXT(buf.data, "one 2 three");
@@ -38,9 +36,8 @@ static void appends_numbers(void)
 
 static void takes_exactly_its_maximum(void)
 {
-	AUTO_BUF struct buf buf;
+	AUTO_BUF struct buf buf = BUF_INIT(4);
 
-	buf_init(&buf, 4);
 	CHECK_INT(buf_add_text(&buf, "four"), 0);
 	CHECK(!buf.over);
 	CHECK_INT(buf_add_char(&buf, '!'), -1);
@@ -50,9 +47,8 @@ static void takes_exactly_its_maximum(void)
 
 static void stays_refusing_once_over(void)
 {
-	AUTO_BUF struct buf buf;
+	AUTO_BUF struct buf buf = BUF_INIT(4);
 
-	buf_init(&buf, 4);
 	CHECK_INT(buf_add_text(&buf, "too long"), -1);
 	CHECK_INT(buf_add_text(&buf, "a"), -1);
 	buf_clear(&buf);
@@ -61,9 +57,8 @@ static void stays_refusing_once_over(void)
 
 static void consumes_from_the_front(void)
 {
-	AUTO_BUF struct buf buf;
+	AUTO_BUF struct buf buf = BUF_INIT(100);
 
-	buf_init(&buf, 100);
 	buf_add_text(&buf, "head tail");
 	buf_consume(&buf, 5);
 	CHECK_TEXT(buf.data, "tail");
