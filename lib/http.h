@@ -127,6 +127,12 @@ struct http_stream *http_reply_stream(struct http_request *request, unsigned sta
  * for `closed`. */
 int http_stream_write(struct http_stream *stream, const void *bytes, size_t len);
 
+/*
+ * A text (constant) that means nothing in this stream, sent once when the client closes its side:
+ * one that is gone altogether answers with a reset, and is noticed then.
+ */
+void http_stream_probe_with(struct http_stream *stream, const char *text);
+
 /* Bytes queued and not yet handed to the socket. */
 size_t http_stream_queued(const struct http_stream *stream);
 

@@ -80,6 +80,7 @@ void http_run_soon(struct http *http);
 /* 413, with a sentence; the rest of the body is thrown away. */
 void http_reply_too_large(struct http_request *request);
 
+void http_stream_probe(struct http_stream *stream);
 void http_stream_forget_request(struct http_stream *stream);
 void http_count_stream(struct http *http, int change);
 

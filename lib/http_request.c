@@ -154,10 +154,13 @@ void http_request_look(struct http_request *request)
 	if (!request->suspended || !connection->half_closed || request->told_dead ||
 		(request->told && !connection->dead))
 		return;
-	if (!request->told)
-		probe(connection->fd);
+	bool first = !request->told;
 	request->told = true;
 	request->told_dead = connection->dead;
+	if (first)
+		probe(connection->fd);
+	if (first && request->stream)
+		http_stream_probe(request->stream);
 	if (request->on_gone)
 		request->on_gone(request, connection->dead, request->gone_data);
 	else if (request->stream && connection->dead)

@@ -17,6 +17,7 @@ struct http_stream {
 	http_closed_fn *closed;
 	http_drained_fn *drained;
 	void *data;
+	const char *probe;
 };
 
 /* Keeps memory of the queue only while there is something in it. */
@@ -110,6 +111,17 @@ int http_stream_write(struct http_stream *stream, const void *bytes, size_t len)
 	}
 	wake(stream);
 	return 0;
+}
+
+void http_stream_probe_with(struct http_stream *stream, const char *text)
+{
+	stream->probe = text;
+}
+
+void http_stream_probe(struct http_stream *stream)
+{
+	if (stream->probe)
+		http_stream_write(stream, stream->probe, strlen(stream->probe));
 }
 
 size_t http_stream_queued(const struct http_stream *stream)

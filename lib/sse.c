@@ -8,6 +8,9 @@
 #include "http.h"
 #include "loop.h"
 
+/* A line that every client passes over. */
+#define COMMENT ":\n\n"
+
 struct sse_hub {
 	struct loop_timer *timer;
 	int comment_ms;
@@ -28,7 +31,7 @@ static void comment(void *data)
 	struct sse_hub *hub = data;
 
 	for (struct sse *sse = hub->first; sse; sse = sse->next)
-		http_stream_write(sse->stream, ":\n\n", 3);
+		http_stream_write(sse->stream, COMMENT, strlen(COMMENT));
 	loop_timer_set(hub->timer, hub->comment_ms);
 }
 
@@ -85,6 +88,7 @@ struct sse *sse_open(struct sse_hub *hub, struct http_request *request, sse_clos
 	http_set_header(request, "X-Accel-Buffering", "no");
 	sse->stream = http_reply_stream(request, 200, "text/event-stream", -1, hub->queue_max,
 		on_closed, sse);
+	http_stream_probe_with(sse->stream, COMMENT);
 	return sse;
 }
 
