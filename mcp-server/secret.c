@@ -2,9 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <nettle/hkdf.h>
+#include <nettle/hmac.h>
+#include <nettle/memops.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -166,34 +166,29 @@ bool secret_ready(struct secret *secret)
 bool secret_matches(const struct secret *secret, const char *token)
 {
 	return secret->len > 0 && strlen(token) == secret->len &&
-	       CRYPTO_memcmp(token, secret->token, secret->len) == 0;
-}
-
-/* HMAC-SHA256(key, data) where OpenSSL cannot fail but for lack of memory. */
-static void hmac(const void *key, size_t key_len, const void *bytes, size_t len,
-	unsigned char mac[KEY_BYTES])
-{
-	unsigned mac_len = KEY_BYTES;
-
-	if (!HMAC(EVP_sha256(), key, (int)key_len, bytes, len, mac, &mac_len))
-		abort();
+	       memeql_sec(token, secret->token, secret->len);
 }
 
 void secret_mac(const struct secret *secret, const char *label, const void *bytes, size_t len,
 	unsigned char mac[KEY_BYTES])
 {
-	static const unsigned char no_salt[KEY_BYTES];
-	unsigned char extracted[KEY_BYTES], key[KEY_BYTES], info[64];
-	size_t label_len = strlen(label);
+	static const uint8_t no_salt[KEY_BYTES];
+	struct hmac_sha256_ctx ctx;
+	uint8_t extracted[KEY_BYTES], key[KEY_BYTES];
 
-	/* HKDF, RFC 5869 sections 2.2 and 2.3, for one block of output. */
-	hmac(no_salt, sizeof no_salt, secret->token, secret->len, extracted);
-	if (label_len >= sizeof info)
-		abort();
-	memcpy(info, label, label_len);
-	info[label_len] = 1;
-	hmac(extracted, sizeof extracted, info, label_len + 1, key);
-	hmac(key, sizeof key, bytes, len, mac);
+	/* HKDF, RFC 5869: extract with a salt of zeroes, expand with the label. */
+	hmac_sha256_set_key(&ctx, sizeof no_salt, no_salt);
+	hkdf_extract(&ctx, (nettle_hash_update_func *)hmac_sha256_update,
+		(nettle_hash_digest_func *)hmac_sha256_digest, sizeof extracted, secret->len,
+		(const uint8_t *)secret->token, extracted);
+	hmac_sha256_set_key(&ctx, sizeof extracted, extracted);
+	hkdf_expand(&ctx, (nettle_hash_update_func *)hmac_sha256_update,
+		(nettle_hash_digest_func *)hmac_sha256_digest, KEY_BYTES, strlen(label),
+		(const uint8_t *)label, sizeof key, key);
+	hmac_sha256_set_key(&ctx, sizeof key, key);
+	hmac_sha256_update(&ctx, len, bytes);
+	hmac_sha256_digest(&ctx, KEY_BYTES, mac);
 	explicit_bzero(extracted, sizeof extracted);
 	explicit_bzero(key, sizeof key);
+	explicit_bzero(&ctx, sizeof ctx);
 }
