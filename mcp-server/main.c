@@ -8,6 +8,7 @@
 #include "err.h"
 #include "http.h"
 #include "log.h"
+#include "notify.h"
 #include "server.h"
 
 static int refuse(const char *program, const struct err *err)
@@ -63,6 +64,7 @@ int main(int argc, char **argv)
 	if (server.http) {
 		printf("listening on http://%s\n", http_address(server.http));
 		fflush(stdout);
+		notify_state("READY=1");
 	}
 	int failed = server_run(&server, &err);
 	if (failed)

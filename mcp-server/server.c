@@ -16,6 +16,7 @@
 #include "listeners.h"
 #include "log.h"
 #include "loop.h"
+#include "notify.h"
 #include "path.h"
 #include "post.h"
 #include "routes.h"
@@ -108,6 +109,7 @@ static void on_signal(int signo, void *data)
 	struct server *server = data;
 
 	log_event(LOG_INFO, "stopping", "signal", sigabbrev_np(signo), NULL);
+	notify_state("STOPPING=1");
 	listeners_end(server);
 	if (server->stopping || !server->http) {
 		stop_loop(server);
