@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+from contextlib import suppress
 
 import pytest
 from daemon import Daemon
@@ -39,7 +40,8 @@ def talk(server: Daemon, raw: bytes, half_close: bool = False) -> bytes:
     with connect(server) as connection:
         connection.sendall(raw)
         if half_close:
-            connection.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # it may have been refused and reset already
+                connection.shutdown(socket.SHUT_WR)
         return read_all(connection)
 
 
