@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from daemon import ROOT, Daemon, adopt_orphans, expect_no_children
+from clients import MODULES, NODE
+from daemon import Daemon, adopt_orphans, expect_no_children
 
-MODULES = ROOT / "tests" / "clients" / "node_modules"
 SUITE = MODULES / "@modelcontextprotocol" / "conformance"
 SECONDS = 120
 
@@ -56,7 +56,7 @@ def checks_of(fixture_server: Daemon) -> Callable[[str], Checks]:
     @cache
     def run(revision: str) -> Checks:
         results = fixture_server.directory / revision
-        command = [MODULES / ".bin" / "node", SUITE / "dist" / "index.js", "server"]
+        command = [NODE, SUITE / "dist" / "index.js", "server"]
         command += ["--url", fixture_server.url + "/mcp", "--requirements", revision]
         command += ["--output-dir", results]
         subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)

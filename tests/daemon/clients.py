@@ -11,10 +11,10 @@ from daemon import ROOT, environment
 
 CLIENTS = ROOT / "tests" / "clients"
 MODULES = CLIENTS / "node_modules"
-NODE = str(MODULES / ".bin" / "node")
 PYTHON_V1 = str(ROOT / "tests" / ".cache" / "client-v1" / "bin" / "python")
 PYTHON_V2 = str(ROOT / "tests" / ".cache" / "client-v2" / "bin" / "python")
 MACHINE = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
+NODE = str(MODULES / f"node-linux-{MACHINE}" / "bin" / "node")
 CLAUDE = str(MODULES / f"@anthropic-ai/claude-code-linux-{MACHINE}" / "claude")
 SECONDS = 60
 

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from clients import CLAUDE, CLIENTS, MODULES, NODE, PYTHON_V1, PYTHON_V2, ScriptedModel, run_well
+from clients import CLAUDE, CLIENTS, NODE, PYTHON_V1, PYTHON_V2, ScriptedModel, run_well
 from daemon import BUILD, Daemon
 from readme import example, examples
 from wire import LEGACY, Mcp
@@ -75,7 +75,7 @@ def test_curl(server: Daemon) -> None:
 
 
 def test_inspector(server: Daemon) -> None:
-    path = f"{MODULES / '.bin'}:{os.environ['PATH']}"
+    path = f"{Path(NODE).parent}:{os.environ['PATH']}"
     command = ["sh", "-ec", example("inspector", server)]
     answer = json.loads(run_example(server, command, cwd=CLIENTS, PATH=path))
     assert answer["content"][0]["text"] == "Hello\n"
