@@ -3,10 +3,14 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "alloc.h"
 #include "err.h"
 #include "loop.h"
+
+enum { WORKER_NICE = 5 };
 
 struct job {
 	worker_fn *run, *done;
@@ -58,10 +62,20 @@ static struct job *next_job(struct worker_pool *pool)
 	return job;
 }
 
+/* The loop answers everybody, a worker one request: where processors are short, the loop
+ * comes first. Nice values are a thread's (Linux). */
+static void yield_to_the_loop(void)
+{
+	id_t thread = (id_t)gettid();
+
+	setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + WORKER_NICE);
+}
+
 static void *work(void *data)
 {
 	struct worker_pool *pool = data;
 
+	yield_to_the_loop();
 	pthread_mutex_lock(&pool->lock);
 	for (;;) {
 		pool->idle++;
