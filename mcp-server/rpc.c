@@ -172,6 +172,12 @@ void rpc_handle(const struct inbound *in, json_t *message)
 		json_decref(message);
 		return;
 	}
+	if (in->in_batch && rpc_is_modern(message)) {
+		rpc_refuse(in, id, 400, RPC_INVALID_REQUEST, NULL,
+			"Invalid request: " REVISION_MODERN " has no batches");
+		json_decref(message);
+		return;
+	}
 	const char *method = json_string_value(json_object_get(message, "method"));
 	bool modern = !response && (rpc_is_modern(message) || header_is_modern(in, method)) &&
 		      in->transport != FROM_SSE;

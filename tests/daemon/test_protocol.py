@@ -356,3 +356,10 @@ def test_large_messages_are_parsed_elsewhere_and_answered_alike(mcp: Mcp) -> Non
     filler = {"filler": ["x" * 1000] * 300}
     message = mcp.message("tools/list", {"_meta": filler}, id="big")
     assert mcp.post(message).json["id"] == "big"
+
+
+def test_messages_of_the_stateless_era_are_no_part_of_a_batch(server: Daemon) -> None:
+    meta = {META + "protocolVersion": MODERN, META + "clientCapabilities": {}}
+    listen = request("subscriptions/listen", params={"_meta": meta, "notifications": {}})
+    reply = post(server, [request(), listen], MCP_Protocol_Version="2025-03-26")
+    assert [answer.get("error", {}).get("code") for answer in reply.json] == [None, -32600]

@@ -51,14 +51,13 @@ static const struct sink_ops ops = { .begin = on_begin, .notify = on_notify,
 /* Subscriptions and questions to the client stay open: nobody will answer, so cancel them. */
 static void wait_for_answer(struct loop_timer *timer)
 {
-	if (answers == 0) {
+	for (int turn = 0; answers == 0 && turn < 100; turn++) {
+		if (turn == 1 && pending)
+			call_cancel(pending);
 		loop_timer_set(timer, 200);
 		loop_run(server->workspace.loop, NULL);
 	}
-	if (answers == 0 && pending) {
-		call_cancel(pending);
-		loop_run(server->workspace.loop, NULL);
-	}
+	loop_timer_stop(timer);
 }
 
 static void on_timer(void *data)
