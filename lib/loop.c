@@ -214,14 +214,8 @@ static void drop_freed(struct loop *loop)
 
 /* ---- posts and signals ---- */
 
-static void run_posts(unsigned events, void *data)
+void loop_run_posts(struct loop *loop)
 {
-	struct loop *loop = data;
-	uint64_t count;
-
-	(void)events;
-	if (read(loop->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
-		return;
 	pthread_mutex_lock(&loop->lock);
 	struct post *post = loop->first_post;
 	loop->first_post = NULL;
@@ -233,6 +227,17 @@ static void run_posts(unsigned events, void *data)
 		free(post);
 		post = next;
 	}
+}
+
+static void on_wake(unsigned events, void *data)
+{
+	struct loop *loop = data;
+	uint64_t count;
+
+	(void)events;
+	if (read(loop->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
+		return;
+	loop_run_posts(loop);
 }
 
 static void wake(struct loop *loop)
@@ -312,7 +317,7 @@ int loop_new(struct loop **out, struct err *err)
 		loop_free(loop);
 		return -1;
 	}
-	if (loop_io_new(loop, loop->wake_fd, EPOLLIN, run_posts, loop, &loop->wake_io, err) < 0) {
+	if (loop_io_new(loop, loop->wake_fd, EPOLLIN, on_wake, loop, &loop->wake_io, err) < 0) {
 		loop_free(loop);
 		return -1;
 	}

@@ -43,6 +43,9 @@ void loop_timer_free(struct loop_timer *timer); /* NULL is allowed */
 /* Calls `fn(data)` on the loop thread, soon, in the order of posting. From any thread. */
 void loop_post(struct loop *loop, loop_fn *fn, void *data);
 
+/* Calls what was posted, now: for the end, when the loop runs no more. */
+void loop_run_posts(struct loop *loop);
+
 /* Calls `fn` at the end of each turn, before the loop waits. One per loop. */
 typedef int loop_before_wait_fn(void *data); /* longest wait in ms, -1: no bound */
 void loop_before_wait(struct loop *loop, loop_before_wait_fn *fn, void *data);

@@ -111,7 +111,8 @@ int worker_submit(struct worker_pool *pool, worker_fn *run, worker_fn *done, voi
 	struct err *err)
 {
 	pthread_mutex_lock(&pool->lock);
-	int failed = add_thread(pool, err);
+	int failed = pool->stopping ? err_set(err, ERR_CANCELLED, "The server is stopping")
+				    : add_thread(pool, err);
 	if (!failed && pool->queued >= pool->queue_max)
 		failed = err_set(err, ERR_LIMIT,
 			"%zu requests are waiting already: try again in a moment", pool->queued);
@@ -135,18 +136,25 @@ size_t worker_queued(struct worker_pool *pool)
 	return queued;
 }
 
-void worker_pool_free(struct worker_pool *pool)
+void worker_pool_stop(struct worker_pool *pool)
 {
-	if (!pool)
-		return;
 	pthread_mutex_lock(&pool->lock);
 	pool->stopping = true;
 	pthread_cond_broadcast(&pool->work);
 	pthread_mutex_unlock(&pool->lock);
 	for (size_t i = 0; i < pool->threads; i++)
 		pthread_join(pool->ids[i], NULL);
+	pool->threads = 0;
+	loop_run_posts(pool->loop);
 	while (pool->first)
 		finish(next_job(pool));
+}
+
+void worker_pool_free(struct worker_pool *pool)
+{
+	if (!pool)
+		return;
+	worker_pool_stop(pool);
 	pthread_mutex_destroy(&pool->lock);
 	pthread_cond_destroy(&pool->work);
 	free(pool);

@@ -16,10 +16,14 @@ typedef void worker_fn(void *data);
 
 struct worker_pool *worker_pool_new(struct loop *loop, size_t threads_max, size_t queue_max);
 
-/* Waits for running jobs; those still queued are dropped after their `done` was called. */
+/* Waits for running jobs and drops those still queued; each job's `done` was called then. No more
+ * are taken. */
+void worker_pool_stop(struct worker_pool *pool);
+
+/* Stops it first. NULL is allowed. */
 void worker_pool_free(struct worker_pool *pool);
 
-/* ERR_LIMIT where the queue is full: then neither function is called. */
+/* ERR_LIMIT where the queue is full, ERR_CANCELLED where the pool was stopped: then neither function is called. */
 int worker_submit(struct worker_pool *pool, worker_fn *run, worker_fn *done, void *data,
 	struct err *err);
 

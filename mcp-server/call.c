@@ -48,12 +48,28 @@ void call_free(struct call *call)
 		return;
 	if (call->peer.session)
 		session_remove_call(call->peer.session, call);
+	if (call->link_served) {
+		*call->link_served = call->next_served;
+		if (call->next_served)
+			call->next_served->link_served = call->link_served;
+	}
 	result_release(&call->result);
 	json_decref(call->message);
 	ask_free(call->ask);
 	json_decref(call->value);
 	free(call->tool_err);
 	free(call);
+}
+
+void call_serve(struct call *call, struct server *server)
+{
+	call->server = server;
+	server->calls++;
+	call->next_served = server->served;
+	call->link_served = &server->served;
+	if (call->next_served)
+		call->next_served->link_served = &call->next_served;
+	server->served = call;
 }
 
 /* ---- the response ---- */
@@ -254,6 +270,16 @@ void call_cancel(struct call *call)
 		return;
 	if (call->on_cancel)
 		call->on_cancel(call, call->on_cancel_data);
+}
+
+void calls_cancel(struct server *server)
+{
+	struct call *next;
+
+	for (struct call *call = server->served; call; call = next) {
+		next = call->next_served;
+		call_cancel(call);
+	}
 }
 
 /* ---- what tools use ---- */

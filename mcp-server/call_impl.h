@@ -86,6 +86,7 @@ struct call {
 	int64_t last_progress_ms;
 
 	struct call *next, **link; /* the session's calls in flight */
+	struct call *next_served, **link_served; /* the server's */
 
 	struct ask *ask; /* what the client is asked; NULL: nothing so far */
 };
@@ -94,6 +95,12 @@ struct call {
 struct call *call_new(const struct workspace *workspace, json_t *message, const struct peer *peer,
 	struct sink *sink);
 void call_free(struct call *call);
+
+/* From here on it counts as being served. */
+void call_serve(struct call *call, struct server *server);
+
+/* The server ends: cancels every call that is being served. */
+void calls_cancel(struct server *server);
 
 /* Runs a tool: on the loop where it can, on a worker else. The response leaves through the
  * sink, now or later; the call is freed then. */

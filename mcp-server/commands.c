@@ -164,14 +164,17 @@ static int on_message(struct wire_message *message, void *data, struct err *err)
 	}
 }
 
-static void on_lost(const struct err *why, void *data)
+static void end_all(struct commands *commands, const struct err *why)
 {
-	struct commands *commands = data;
-
 	while (commands->running.len > 0) {
 		struct command *command = commands->running.entries[0].value;
 		command_call_ended(command, NULL, why);
 	}
+}
+
+static void on_lost(const struct err *why, void *data)
+{
+	end_all(data, why);
 }
 
 /* ---- the whole ---- */
@@ -254,11 +257,14 @@ static bool only_foreground(const struct commands *commands)
 
 void commands_close(struct commands *commands)
 {
+	struct err err;
+
 	if (!commands)
 		return;
-	keeper_link_free(commands->link, only_foreground(commands));
-	while (commands->running.len > 0)
-		command_destroy(commands->running.entries[0].value);
+	bool wait = only_foreground(commands);
+	err_set(&err, ERR_CANCELLED, "the server is stopping");
+	end_all(commands, &err);
+	keeper_link_free(commands->link, wait);
 	table_release(&commands->running);
 	command_line_free(commands->line);
 	cleanup_close(&commands->dir_fd);

@@ -33,8 +33,8 @@ struct commands_options {
 int commands_open(struct loop *loop, const struct commands_options *options, struct commands **out,
 	struct err *err);
 
-/* Ends the foreground commands; their callbacks are not called any more. Commands not yet
- * freed by their owners are freed. */
+/* Ends the foreground commands: their owners' `ended` is called, with ERR_CANCELLED. No more is
+ * called then; owners may give their commands back later. */
 void commands_close(struct commands *commands);
 
 /* The folder of all logs, absolute: <state>/commands. Borrowed. */

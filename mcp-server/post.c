@@ -218,7 +218,9 @@ static void post_respond(struct sink *sink, unsigned status, struct buf *json)
 /* Cancelled: the older eras want no response, HTTP wants one. */
 static void post_drop(struct sink *sink)
 {
-	post_respond(sink, 202, NULL);
+	const struct post *post = (const struct post *)sink;
+
+	post_respond(sink, post->server->stopping ? 503 : 202, NULL);
 }
 
 static void post_detach(struct sink *sink)

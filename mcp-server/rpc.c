@@ -137,8 +137,7 @@ static void handle_request(const struct inbound *in, const struct peer *peer, js
 		return;
 	}
 	struct call *call = call_new(&server->workspace, message, peer, in->sink);
-	call->server = server;
-	server->calls++;
+	call_serve(call, server);
 	server_touch(server);
 	if (in->sink->ops->begin)
 		in->sink->ops->begin(in->sink, call);

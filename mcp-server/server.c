@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "call_impl.h"
 #include "catalog.h"
 #include "commands.h"
 #include "config.h"
@@ -174,14 +175,17 @@ void server_touch(struct server *server)
 void server_close(struct server *server)
 {
 	server->stopping = true;
-	http_free(server->http);
-	posts_close(server);
+	/* First all that has an answer to give, while there is somebody to give it to. */
+	calls_cancel(server);
+	worker_pool_stop(server->workspace.pool);
+	commands_close(server->workspace.commands);
 	stdio_close(server->stdio);
 	sessions_free(server->sessions);
+	http_free(server->http);
+	posts_close(server);
 	listeners_free(server->listeners);
 	worker_pool_free(server->workspace.pool);
 	watcher_free(server->watcher);
-	commands_close(server->workspace.commands);
 	sse_hub_free(server->streams);
 	guard_free(server->guard);
 	catalog_free(server->catalog);

@@ -42,6 +42,7 @@ struct server {
 	struct link *links;  /* eras/sse_era.c: open HTTP+SSE connections */
 	struct post *posts;  /* post.c: those whose clients may come back */
 
+	struct call *served;   /* linked by call->next_served; open subscriptions, too */
 	size_t calls;          /* being served */
 	size_t busy_calls;     /* those that do work: open subscriptions do none */
 	size_t posts_detached; /* calls and answers that nobody is connected for */

@@ -6,11 +6,12 @@ import os
 import signal
 import socket
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from conftest import Launch
-from daemon import BUILD, STOP_SECONDS, environment, wait_for
+from daemon import BUILD, STOP_SECONDS, Daemon, environment, wait_for, wait_until
 from wire import LEGACY, Mcp, exchange
 
 PROGRAM = str(BUILD / "bin" / "sandbox-mcp")
@@ -130,6 +131,24 @@ def test_leaves_in_time_while_a_command_runs(launch: Launch) -> None:
     arguments = {"name": "run_command", "arguments": {"command": "touch started; sleep 60"}}
     with Mcp(daemon).begin("tools/call", arguments):
         wait_for(daemon.workspace / "started")
+        daemon.stop()
+
+
+def waiting_jobs(daemon: Daemon) -> int:
+    metrics = exchange(daemon, "GET", "/metrics").body.decode()
+    return int(metrics.rpartition("\nsandbox_mcp_worker_queue ")[2])
+
+
+def test_a_second_signal_ends_calls_that_wait_for_a_worker(launch: Launch) -> None:
+    daemon = launch("--workers", "1")
+    (daemon.workspace / "large").write_text("abcdefgh ijklmnop\n" * 200_000)
+    client = Mcp(daemon)
+    search = {"name": "search_text", "arguments": {"pattern": "(a|b)*c.*zz$"}}
+    with ExitStack() as calls:
+        for _ in range(30):
+            calls.enter_context(client.begin("tools/call", search))
+        wait_until(lambda: waiting_jobs(daemon) > 0, "calls that wait")
+        os.kill(daemon.pid, signal.SIGTERM)
         daemon.stop()
 
 

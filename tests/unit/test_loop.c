@@ -206,7 +206,32 @@ static void refuses_jobs_past_its_queue(void)
 	loop_free(loop);
 }
 
+static void job_counted(void *data)
+{
+	++*(int *)data;
+}
+
+static void ends_every_job_when_the_pool_stops(void)
+{
+	struct err err = { 0 };
+	int done = 0;
+
+	start();
+	ran = 0;
+	struct worker_pool *pool = worker_pool_new(loop, 1, 1000);
+	for (int i = 0; i < 100; i++)
+		CHECK_INT(worker_submit(pool, job_run, job_counted, &done, NULL), 0);
+	worker_pool_stop(pool);
+	CHECK_INT(done, 100);
+	CHECK_INT(worker_submit(pool, job_run, job_counted, &done, &err), -1);
+	CHECK_INT(err.code, ERR_CANCELLED);
+	worker_pool_free(pool);
+	loop_free(loop);
+	CHECK_INT(done, 100);
+}
+
 TESTS(CASE(fires_timers_in_order_of_time), CASE(keeps_the_heap_in_order_when_timers_are_stopped),
 	CASE(runs_posts_in_order), CASE(takes_posts_from_other_threads),
 	CASE(watches_descriptors_until_they_are_freed), CASE(routes_signals),
-	CASE(runs_jobs_on_threads_and_ends_them_on_the_loop), CASE(refuses_jobs_past_its_queue))
+	CASE(runs_jobs_on_threads_and_ends_them_on_the_loop), CASE(refuses_jobs_past_its_queue),
+	CASE(ends_every_job_when_the_pool_stops))
