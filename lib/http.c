@@ -29,7 +29,7 @@ struct http {
 	struct http_connection *connections;
 	struct http_request *requests;
 	struct http_stats stats;
-	bool run_soon, draining;
+	bool run_soon, draining, closing;
 	void (*idle)(void *data);
 	void *idle_data;
 };
@@ -299,6 +299,8 @@ static enum MHD_Result on_access(void *data, struct MHD_Connection *mhd, const c
 	(void)version;
 	if (!request || *context == &nul_in_path) {
 		bool nul = request;
+		if (((struct http *)data)->closing) /* nobody would end it */
+			return MHD_NO;
 		*context = request = request_new(data, mhd, path, method);
 		return begin(request, nul);
 	}
@@ -345,6 +347,11 @@ static void on_completed(void *data, struct MHD_Connection *mhd, void **context,
 unsigned http_body_seconds(const struct http *http)
 {
 	return http->options.body_s;
+}
+
+bool http_draining(const struct http *http)
+{
+	return http->draining;
 }
 
 void http_run_soon(struct http *http)
@@ -509,6 +516,7 @@ void http_drain(struct http *http, void (*idle)(void *data), void *data)
 static void end_requests(struct http *http)
 {
 	http->idle = NULL;
+	http->closing = true;
 	for (struct http_request *request = http->requests; request; request = request->next) {
 		shutdown(request->connection->fd, SHUT_RDWR);
 		if (request->stream)

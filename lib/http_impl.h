@@ -72,6 +72,7 @@ void http_request_answer(struct http_request *request, unsigned status,
 
 /* A deadline for what the connection has to do next; 0: none. */
 void http_request_deadline(struct http_request *request, unsigned seconds);
+bool http_draining(const struct http *http);
 unsigned http_body_seconds(const struct http *http);
 
 /* libmicrohttpd has to run before the loop waits. */

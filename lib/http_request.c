@@ -220,6 +220,8 @@ void http_request_answer(struct http_request *request, unsigned status,
 	for (size_t i = 0; i < request->header_count; i++)
 		MHD_add_response_header(response, request->headers[i].name,
 			request->headers[i].value);
+	if (http_draining(request->http)) /* so that the connection brings no more requests */
+		MHD_add_response_header(response, "Connection", "close");
 	request->paused = false;
 	http_request_wake(request);
 }

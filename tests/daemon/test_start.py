@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import signal
 import socket
 import subprocess
-from contextlib import ExitStack
+import threading
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -150,6 +153,35 @@ def test_a_second_signal_ends_calls_that_wait_for_a_worker(launch: Launch) -> No
         wait_until(lambda: waiting_jobs(daemon) > 0, "calls that wait")
         os.kill(daemon.pid, signal.SIGTERM)
         daemon.stop()
+
+
+def test_clients_that_keep_asking_do_not_keep_it(launch: Launch) -> None:
+    """Nor may a connection that never goes idle bring requests into the end itself."""
+    daemon = launch()
+    client = Mcp(daemon)
+    message = client.message(
+        "tools/call", {"name": "run_command", "arguments": {"command": "true"}}, id=1
+    )
+    asked = threading.Semaphore(0)
+
+    def ask() -> None:
+        connection = http.client.HTTPConnection(daemon.host)
+        with suppress(OSError, http.client.HTTPException):
+            while True:
+                connection.request("POST", "/mcp", json.dumps(message), headers)
+                connection.getresponse().read()
+                asked.release()
+        connection.close()
+
+    headers = {k: v for k, v in client.headers(message).items() if v is not None}
+    clients = [threading.Thread(target=ask) for _ in range(16)]
+    for thread in clients:
+        thread.start()
+    for _ in range(64):
+        assert asked.acquire(timeout=10)
+    daemon.stop()
+    for thread in clients:
+        thread.join()
 
 
 def test_the_same_port_can_be_taken_again_at_once(launch: Launch) -> None:
