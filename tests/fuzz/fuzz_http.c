@@ -36,6 +36,16 @@ static void drain(int fd, struct loop *loop)
 	loop_io_free(io);
 }
 
+/* Closed connections keep their ports for a minute: each new one comes from another address. */
+static void bind_somewhere(int fd)
+{
+	static uint32_t next;
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(0x7F010001 + next++ % 0xFFFF) };
+
+	MUST(bind(fd, (struct sockaddr *)&address, sizeof address));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct server *server;
@@ -46,6 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	address.sin_port = htons(http_port(server->http));
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	MUST(fd);
+	bind_somewhere(fd);
 	MUST(connect(fd, (struct sockaddr *)&address, sizeof address));
 	if (size > 0 && send(fd, data, size, MSG_NOSIGNAL) == (ssize_t)size) {
 		MUST(shutdown(fd, SHUT_WR));
