@@ -156,9 +156,12 @@ void loop_timer_free(struct loop_timer *timer)
 	free(timer);
 }
 
+/* One that sets itself anew, due at once, has its turn again in the next: others come between. */
 static void run_due_timers(struct loop *loop)
 {
-	while (loop->timers > 0 && loop->heap[1]->when_ms <= loop->now_ms) {
+	size_t most = loop->timers;
+
+	while (most-- > 0 && loop->timers > 0 && loop->heap[1]->when_ms <= loop->now_ms) {
 		struct loop_timer *timer = loop->heap[1];
 		loop_timer_stop(timer);
 		timer->fn(timer->data);

@@ -63,6 +63,26 @@ static void fires_timers_in_order_of_time(void)
 	CHECK_TEXT(order, "123");
 }
 
+static void set_again(void *data)
+{
+	struct loop_timer **timer = data;
+
+	loop_timer_set(*timer, 0);
+}
+
+static void lets_others_between_a_timer_that_sets_itself(void)
+{
+	struct loop_timer *timer;
+
+	start();
+	timer = loop_timer_new(loop, set_again, &timer);
+	loop_timer_set(timer, 0);
+	loop_post(loop, stop, NULL);
+	CHECK_INT(loop_run(loop, NULL), 0);
+	loop_timer_free(timer);
+	loop_free(loop);
+}
+
 static void keeps_the_heap_in_order_when_timers_are_stopped(void)
 {
 	struct loop_timer *timers[50];
@@ -230,7 +250,8 @@ static void ends_every_job_when_the_pool_stops(void)
 	CHECK_INT(done, 100);
 }
 
-TESTS(CASE(fires_timers_in_order_of_time), CASE(keeps_the_heap_in_order_when_timers_are_stopped),
+TESTS(CASE(fires_timers_in_order_of_time), CASE(lets_others_between_a_timer_that_sets_itself),
+	CASE(keeps_the_heap_in_order_when_timers_are_stopped),
 	CASE(runs_posts_in_order), CASE(takes_posts_from_other_threads),
 	CASE(watches_descriptors_until_they_are_freed), CASE(routes_signals),
 	CASE(runs_jobs_on_threads_and_ends_them_on_the_loop), CASE(refuses_jobs_past_its_queue),
