@@ -56,7 +56,7 @@ void door_activity(struct server *server, struct http_request *request)
 	size_t streams = sse_hub_count(server->streams);
 	struct buf body;
 	json_auto_t *reply = json_pack("{s:b, s:o, s:i, s:i, s:b}", "busy",
-		server->busy_calls > 0 || commands > 0, "last_activity_at",
+		server->calls > 0 || commands > 0, "last_activity_at",
 		timestamp(server->last_activity_ms), "commands", (int)commands, "streams",
 		(int)streams, "editor", 0);
 

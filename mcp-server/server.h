@@ -43,8 +43,7 @@ struct server {
 	struct post *posts;  /* post.c: those whose clients may come back */
 
 	struct call *served;   /* linked by call->next_served; open subscriptions, too */
-	size_t calls;          /* being served */
-	size_t busy_calls;     /* those that do work: open subscriptions do none */
+	size_t calls;          /* those that do work: open subscriptions do none */
 	size_t posts_detached; /* calls and answers that nobody is connected for */
 	uint64_t tool_calls;
 	int64_t last_activity_ms; /* of the real-time clock */

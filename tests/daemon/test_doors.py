@@ -9,13 +9,14 @@ import os
 import resource
 import socket
 import struct
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from conftest import Launch
 from daemon import Daemon
-from wire import Reply, exchange
+from wire import Mcp, Reply, exchange
 
 JSON = {"Content-Type": "application/json"}
 MB = 1 << 20
@@ -215,3 +216,16 @@ def test_activity_tells_who_is_at_work(server: Daemon) -> None:
     reply.read()
     connection.close()
     assert activity()["busy"] is False
+
+
+def test_tools_at_work_are_activity(launch: Launch) -> None:
+    server = launch("--workers", "1")
+    (server.workspace / "large").write_text("abcdefgh ijklmnop\n" * 200_000)
+    client = Mcp(server)
+    search = {"name": "search_text", "arguments": {"pattern": "(a|b)*c.*zz$"}}
+    with ExitStack() as calls:
+        begun = [calls.enter_context(client.begin("tools/call", search)) for _ in range(30)]
+        during = exchange(server, "GET", "/activity").json
+        assert during["busy"] is True and during["commands"] == 0
+        assert all(call.reply.status == 200 for call in begun)
+    assert exchange(server, "GET", "/activity").json["busy"] is False
