@@ -32,7 +32,7 @@ struct post {
 	struct sse *stream;
 	struct post **holder; /* how the stream finds this post, until it has to forget it */
 	bool takes_json, takes_stream;
-	bool gone;         /* the client closed its side */
+	bool gone, dead;   /* the client closed its side; the connection is gone */
 	struct call *call; /* until there is a response */
 	struct loop_timer *timer;
 
@@ -173,6 +173,8 @@ static void post_begin(struct sink *sink, struct call *call)
 	post->call = call;
 	if (post->gone && call->peer.modern)
 		call_cancel(call);
+	else if (post->dead)
+		give_up_in(post, DEAD_GRACE_MS);
 }
 
 static bool post_notify(struct sink *sink, const char *json, size_t len)
@@ -260,6 +262,7 @@ static void on_gone(struct http_request *request, bool dead, void *data)
 
 	(void)request;
 	post->gone = true;
+	post->dead |= dead;
 	if (!post->call) {
 		if (dead && post->stream)
 			sse_cut(post->stream);
