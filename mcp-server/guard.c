@@ -116,6 +116,26 @@ static bool configured_origin(const struct guard *guard, const char *origin)
 	return false;
 }
 
+/*
+ * Browsers leave Origin out where a page loads a script or an image, and say by Fetch Metadata
+ * that it is another site's. Following a link shows that site nothing.
+ */
+static bool loaded_by_stranger(const struct http_request *request)
+{
+	const char *site = http_header(request, "Sec-Fetch-Site");
+	const char *mode = http_header(request, "Sec-Fetch-Mode");
+
+	return site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0 &&
+	       (!mode || strcmp(mode, "navigate") != 0);
+}
+
+static void refuse_origin(struct http_request *request)
+{
+	refuse(request, 403, "origin_not_allowed",
+		"Pages of that origin may not use this server: start it with --allow-origin "
+		"ORIGIN");
+}
+
 bool guard_origin(struct guard *guard, struct http_request *request)
 {
 	const char *host = http_header(request, "Host");
@@ -127,13 +147,15 @@ bool guard_origin(struct guard *guard, struct http_request *request)
 			"NAME");
 		return false;
 	}
+	if (!origin && loaded_by_stranger(request)) {
+		refuse_origin(request);
+		return false;
+	}
 	if (!origin)
 		return true;
 	bool configured = configured_origin(guard, origin);
 	if (!configured && !own_origin(origin, host)) {
-		refuse(request, 403, "origin_not_allowed",
-			"Pages of that origin may not use this server: start it with --allow-origin "
-			"ORIGIN");
+		refuse_origin(request);
 		return false;
 	}
 	if (configured) {

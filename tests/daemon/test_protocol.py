@@ -249,6 +249,25 @@ def test_host_and_origin_are_checked(launch: Launch, host: str, origin: str | No
         assert reply.headers["Access-Control-Allow-Origin"] == origin
 
 
+@pytest.mark.parametrize(
+    ("site", "mode", "status"),
+    [
+        ("cross-site", "no-cors", 403),
+        ("same-site", "no-cors", 403),
+        ("cross-site", "navigate", 200),
+        ("same-origin", "cors", 200),
+        ("none", "navigate", 200),
+    ],
+)
+def test_pages_of_others_load_no_script_from_here(
+    launch: Launch, site: str, mode: str, status: int
+) -> None:
+    server = launch(with_token=False)
+    (server.workspace / "data.js").write_text("secret()")
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}
+    assert exchange(server, "GET", "/files?path=data.js", headers=headers).status == status
+
+
 def test_preflight_is_answered_for_allowed_origins(launch: Launch) -> None:
     server = launch("--allow-origin", "https://app.example")
     asks = {"Access-Control-Request-Method": "POST", "Authorization": None}
