@@ -86,7 +86,10 @@ void batch_handle(const struct inbound *in, json_t *array)
 	buf_init(&batch->out, (size_t)in->server->config->result_max);
 	json_array_foreach(array, i, message) {
 		struct member *member = alloc_zero(sizeof *member);
-		*member = (struct member){ .sink.ops = &member_ops, .batch = batch };
+		*member = (struct member){
+			.sink = { .ops = &member_ops, .outer = in->sink },
+			.batch = batch,
+		};
 		struct inbound each = *in;
 		each.in_batch = true;
 		each.sink = &member->sink;

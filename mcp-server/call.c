@@ -272,13 +272,14 @@ void call_cancel(struct call *call)
 		call->on_cancel(call, call->on_cancel_data);
 }
 
-void calls_cancel(struct server *server)
+void calls_cancel(struct server *server, const struct sink *outer)
 {
 	struct call *next;
 
 	for (struct call *call = server->served; call; call = next) {
 		next = call->next_served;
-		call_cancel(call);
+		if (!outer || (call->sink && call->sink->outer == outer))
+			call_cancel(call);
 	}
 }
 

@@ -33,6 +33,7 @@ enum { LOG_NONE = 100 };
 /* Where the messages of one request go: an HTTP response, a stream, standard output. */
 struct sink {
 	const struct sink_ops *ops;
+	struct sink *outer; /* of a batch, where this is a member's; else NULL */
 };
 
 struct sink_ops {
@@ -99,8 +100,8 @@ void call_free(struct call *call);
 /* From here on it counts as being served. */
 void call_serve(struct call *call, struct server *server);
 
-/* The server ends: cancels every call that is being served. */
-void calls_cancel(struct server *server);
+/* Cancels every call that is being served; or those only whose sink is part of `outer`. */
+void calls_cancel(struct server *server, const struct sink *outer);
 
 /* Runs a tool: on the loop where it can, on a worker else. The response leaves through the
  * sink, now or later; the call is freed then. */

@@ -65,6 +65,8 @@ static void give_up(void *data)
 		call_cancel(post->call);
 	else if (post->detached)
 		post_free(post);
+	else
+		calls_cancel(post->server, &post->sink); /* of a batch */
 }
 
 static void give_up_in(struct post *post, int64_t delay_ms)
@@ -266,6 +268,8 @@ static void on_gone(struct http_request *request, bool dead, void *data)
 	if (!post->call) {
 		if (dead && post->stream)
 			sse_cut(post->stream);
+		else if (dead)
+			give_up_in(post, DEAD_GRACE_MS);
 	} else if (post->call->peer.modern) {
 		call_cancel(post->call);
 	} else if (dead) {

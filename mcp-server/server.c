@@ -176,7 +176,7 @@ void server_close(struct server *server)
 {
 	server->stopping = true;
 	/* First all that has an answer to give, while there is somebody to give it to. */
-	calls_cancel(server);
+	calls_cancel(server, NULL);
 	worker_pool_stop(server->workspace.pool);
 	commands_close(server->workspace.commands);
 	stdio_close(server->stdio);

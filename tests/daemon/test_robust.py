@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from daemon import SLOWER, Daemon, children, wait_for, wait_until
-from wire import LEGACY, Json, Mcp, exchange
+from wire import LEGACY, Exchange, Json, Mcp, exchange
 
 pytestmark = pytest.mark.slow
 
@@ -96,15 +96,29 @@ def test_health_answers_while_every_worker_is_busy(server: Daemon) -> None:
 TREE = "sh -c 'sleep 300 & echo $! >>pids; setsid sleep 300 & echo $! >>pids; wait' & echo $$ >>pids; wait"
 
 
+def die(call: Exchange) -> None:
+    """An abortive close, as a crash or a lost machine makes it."""
+    linger = b"\1\0\0\0\0\0\0\0"
+    call.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    call.connection.close()
+
+
 @pytest.mark.parametrize("version", ["2026-07-28", *LEGACY])
 def test_a_client_that_dies_leaves_no_process(server: Daemon, version: str) -> None:
     mcp = Mcp(server, version)
     call = mcp.begin("tools/call", {"name": "run_command", "arguments": {"command": TREE}})
     pids = pids_in(server.workspace / "pids", 3)
-    # An abortive close, as a crash or a lost machine makes it.
-    linger = b"\1\0\0\0\0\0\0\0"
-    call.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-    call.connection.close()
+    die(call)
+    wait_until(lambda: not any(map(alive, pids)), "processes are left", 20)
+
+
+def test_nor_does_one_that_sent_a_batch(server: Daemon) -> None:
+    mcp = Mcp(server, "2025-03-26")
+    run = {"name": "run_command", "arguments": {"command": TREE}}
+    message = mcp.message("tools/call", run, id=1)
+    call = Exchange(server, body=json.dumps([message]), headers=mcp.headers(message))
+    pids = pids_in(server.workspace / "pids", 3)
+    die(call)
     wait_until(lambda: not any(map(alive, pids)), "processes are left", 20)
 
 
