@@ -23,7 +23,8 @@ void worker_pool_stop(struct worker_pool *pool);
 /* Stops it first. NULL is allowed. */
 void worker_pool_free(struct worker_pool *pool);
 
-/* ERR_LIMIT where the queue is full, ERR_CANCELLED where the pool was stopped: then neither function is called. */
+/* ERR_LIMIT where the queue is full, ERR_CANCELLED where the pool was stopped: then neither
+ * function is called. */
 int worker_submit(struct worker_pool *pool, worker_fn *run, worker_fn *done, void *data,
 	struct err *err);
 
