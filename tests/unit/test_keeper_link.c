@@ -146,7 +146,7 @@ static void serves_one_server_at_a_time(void)
 	kit_open(&kit);
 	kit_run(&kit, "true");
 	int fd = visit(&kit);
-	(void)!write(fd, &hello, sizeof hello);
+	(void)!send(fd, &hello, sizeof hello, MSG_NOSIGNAL);
 	CHECK_INT(hear(fd, body, sizeof body), 0);
 	close(fd);
 	kit_run(&kit, "echo still here");
