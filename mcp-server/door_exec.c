@@ -171,6 +171,12 @@ static int read_envs(json_t *body, char ***out, struct err *err)
 	if (json_object_size(envs) > ENVS_MAX)
 		return err_set(err, ERR_LIMIT, "'envs' may hold %d variables", ENVS_MAX);
 	char **list = alloc_array(json_object_size(envs) + 1, sizeof(char *));
+	json_object_foreach(envs, name, value) {
+		if (*name && !strchr(name, '='))
+			continue;
+		free(list);
+		return err_set(err, ERR_INVALID, "'%.64s' in 'envs' is no variable's name", name);
+	}
 	json_object_foreach(envs, name, value)
 		list[count++] = alloc_printf("%s=%s", name, json_string_value(value));
 	*out = list;

@@ -36,7 +36,14 @@ static bool accepts(const char *header, const char *type)
 {
 	const char *found = header ? strcasestr(header, type) : NULL;
 
-	return found && !strstr(found + strlen(type), ";q=0,");
+	if (!found)
+		return false;
+	const char *rest = found + strlen(type);
+	const char *weight = strcasestr(rest, "q="), *end = rest + strcspn(rest, ",");
+	if (!weight || weight > end)
+		return true;
+	size_t zeroes = strspn(weight + 2, "0.");
+	return zeroes == 0 || strspn(weight + 2 + zeroes, "123456789") > 0;
 }
 
 static void read_accept(const char *accept, bool *json, bool *stream)

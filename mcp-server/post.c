@@ -160,9 +160,24 @@ static void open_stream(struct post *post)
 
 static bool keep(struct post *post, const char *json, size_t len)
 {
+	if (len >= KEPT_MAX)
+		return false;
 	if (len >= KEPT_MAX - post->kept.len) /* the latest is worth the most */
 		buf_clear(&post->kept);
 	return buf_add(&post->kept, json, len) == 0 && buf_add_char(&post->kept, '\n') == 0;
+}
+
+/* In the place of an answer that is too large to be kept. */
+static bool keep_refusal(struct post *post, const json_t *id)
+{
+	struct result refusal;
+
+	result_init(&refusal, id, false, KEPT_MAX);
+	result_error(&refusal, RPC_INTERNAL_ERROR,
+		"The connection broke, and the answer is too large to be kept: ask again", NULL);
+	bool kept = keep(post, refusal.out.data, refusal.out.len);
+	result_release(&refusal);
+	return kept;
 }
 
 /* ---- the sink ---- */
@@ -203,8 +218,9 @@ static void post_respond(struct sink *sink, unsigned status, struct buf *json)
 	struct post *post = (struct post *)sink;
 
 	if (post->detached) {
+		const json_t *id = post->call ? post->call->id : NULL;
 		post->call = NULL;
-		if (!json || !keep(post, json->data, json->len))
+		if (!json || (!keep(post, json->data, json->len) && !keep_refusal(post, id)))
 			post_free(post);
 		return; /* else post_resume() sends it, or give_up() frees it */
 	}

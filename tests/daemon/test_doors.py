@@ -189,7 +189,7 @@ def test_a_command_ends_with_its_listener(server: Daemon) -> None:
 def test_bad_commands_are_refused(server: Daemon) -> None:
     for body, status in (({}, 400), ({"command": 5}, 400), ({"command": "true", "cwd": "/nowhere"}, 404),
                          ({"command": "true", "user": "nobody-there"}, 400), ({"command": "true", "x": 1}, 400),
-                         ({"command": "true", "timeout": 0}, 400), ({"command": "a\0b"}, 400)):
+                         ({"command": "true", "timeout": 0}, 400), ({"command": "a\0b"}, 400), ({"command": "true", "envs": {"A=B": "c"}}, 400)):
         reply = exchange(server, path="/exec", body=json.dumps(body), headers=JSON)
         assert reply.status == status and reply.json["detail"], body
     out, _, _ = run(server, "id -un", user=getpass.getuser())

@@ -295,7 +295,10 @@ def test_answers_come_in_a_form_that_the_client_takes(server: Daemon) -> None:
                          ("application/*", "application/json"), (ACCEPT, "application/json")):
         reply = exchange(server, body=body, headers=JSON | {"Accept": accept})
         assert reply.headers.get_content_type() == kind and reply.result == {}
-    assert exchange(server, body=body, headers=JSON | {"Accept": "text/html"}).status == 406
+    for refused in ("text/html", "application/json;q=0", "application/json; q=0.0, text/html"):
+        assert exchange(server, body=body, headers=JSON | {"Accept": refused}).status == 406
+    for taken in ("application/json;q=0.5", "application/json; q=0.01", "text/html;q=0, */*;q=0.1"):
+        assert exchange(server, body=body, headers=JSON | {"Accept": taken}).result == {}
 
 
 def test_methods_that_the_endpoint_lacks(server: Daemon) -> None:
