@@ -1,6 +1,7 @@
 /* Any bytes on a connection: an answer or an end, and the server goes on. Nobody has the token,
  * so nothing but the head, the routes and the guard is reached. */
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -43,6 +44,8 @@ static void bind_somewhere(int fd)
 	struct sockaddr_in address = { .sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(0x7F010001 + next++ % 0xFFFF) };
 
+	int on = 1;
+	MUST(setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on));
 	MUST(bind(fd, (struct sockaddr *)&address, sizeof address));
 }
 
