@@ -157,4 +157,6 @@ def test_inspector(server: Daemon, era: str) -> None:
         text = "".join(item.get("text", "") for item in result["content"])
         structured, is_error = result.get("structuredContent"), result.get("isError", False)
         results.append({"text": text, "structured": structured, "is_error": is_error})
-    judge({"tools": [tool["name"] for tool in listed["tools"]], "results": results}, server.workspace)
+    judge(
+        {"tools": [tool["name"] for tool in listed["tools"]], "results": results}, server.workspace
+    )

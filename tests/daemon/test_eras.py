@@ -235,9 +235,7 @@ def test_a_modern_request_ignores_a_session(modern: Mcp) -> None:
 
 def test_a_modern_batch_is_refused(modern: Mcp) -> None:
     message = modern.message("tools/list", id=5)
-    reply = exchange(
-        modern.daemon, body=json.dumps([message]), headers=modern.headers(message)
-    )
+    reply = exchange(modern.daemon, body=json.dumps([message]), headers=modern.headers(message))
     assert (reply.status, reply.error["code"]) == (400, -32600)
 
 

@@ -89,7 +89,9 @@ def test_a_body_may_come_in_chunks(server: Daemon) -> None:
     assert b'"result":{}' in talk(server, raw)
 
 
-@pytest.mark.parametrize("body", [b"zz\r\n", b"-1\r\nx\r\n", b"fffffffffffffffffff\r\nx\r\n", b"1\r\nxy\r\n"])
+@pytest.mark.parametrize(
+    "body", [b"zz\r\n", b"-1\r\nx\r\n", b"fffffffffffffffffff\r\nx\r\n", b"1\r\nxy\r\n"]
+)
 def test_a_broken_chunk_is_refused(server: Daemon, body: bytes) -> None:
     raw = head(server, *LAST, "Transfer-Encoding: chunked") + body + b"0\r\n\r\n"
     assert refused(talk(server, raw, half_close=True))

@@ -86,7 +86,9 @@ def test_results(launch: Launch) -> None:
     daemon = launch("--max-result-bytes", "100000")
     (daemon.workspace / "large").write_text("line\n" * 40000)
     for mcp in (Mcp(daemon), Mcp(daemon, LEGACY[0])):
-        reply = mcp.request("tools/call", {"name": "read_file", "arguments": {"path": "large", "limit": 40000}})
+        reply = mcp.request(
+            "tools/call", {"name": "read_file", "arguments": {"path": "large", "limit": 40000}}
+        )
         assert len(reply.body) <= 100000
         assert mcp.request("tools/list").status == 200
 

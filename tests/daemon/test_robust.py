@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from daemon import SLOWER, Daemon, children, wait_for, wait_until
+from daemon import Daemon, children, wait_for, wait_until
 from wire import LEGACY, Exchange, Json, Mcp, exchange
 
 pytestmark = pytest.mark.slow
@@ -42,7 +42,6 @@ def descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-@pytest.mark.skipif(SLOWER > 1, reason="memory is measured")
 def test_ten_thousand_idle_streams(descriptors: None, server: Daemon) -> None:
     host, port = server.host.split(":")
     session = Mcp(server, LEGACY[0]).session
@@ -93,7 +92,8 @@ def test_health_answers_while_every_worker_is_busy(server: Daemon) -> None:
             assert call.reply.status == 200
 
 
-TREE = "sh -c 'sleep 300 & echo $! >>pids; setsid sleep 300 & echo $! >>pids; wait' & echo $$ >>pids; wait"
+CHILDREN = "sleep 300 & echo $! >>pids; setsid sleep 300 & echo $! >>pids; wait"
+TREE = f"sh -c '{CHILDREN}' & echo $$ >>pids; wait"
 
 
 def die(call: Exchange) -> None:
@@ -189,11 +189,13 @@ def test_many_clients_at_once_get_their_own_answers(server: Daemon) -> None:
 def test_the_keeper_s_end_is_survived(server: Daemon) -> None:
     modern = Mcp(server)
     assert modern.text("run_command", command="echo one") == "one\n"
-    keeper = [pid for pid in keepers(server)]
+    keeper = keepers(server)
     assert len(keeper) == 1
     os.kill(keeper[0], signal.SIGKILL)
     wait_until(lambda: not alive(keeper[0]), "the keeper is there")
-    wait_until(lambda: not modern.call("run_command", command="echo two").get("isError"), "no way back")
+    wait_until(
+        lambda: not modern.call("run_command", command="echo two").get("isError"), "no way back"
+    )
     children()
 
 

@@ -10,7 +10,6 @@ import pytest
 from daemon import Daemon, wait_for, wait_until
 from wire import ACCEPT, LEGACY, Exchange, Json, Mcp, exchange
 
-
 pytestmark = pytest.mark.threads
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,8 +41,8 @@ class Reply:
         if self.headers.get_content_type() != "text/event-stream":
             return [self.json]
         blocks = self.body.decode().split("\n\n")
-        data = ["".join(l[6:] for l in b.split("\n") if l.startswith("data: ")) for b in blocks]
-        return [json.loads(d) for d in data if d]
+        data = [re.findall(r"^data: (.*)$", block, re.M) for block in blocks]
+        return [json.loads("".join(lines)) for lines in data if any(lines)]
 
     @property
     def result(self) -> Json:
