@@ -43,8 +43,8 @@ static void bind_somewhere(int fd)
 	static uint32_t next;
 	struct sockaddr_in address = { .sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(0x7F010001 + next++ % 0xFFFF) };
-
 	int on = 1;
+
 	MUST(setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on));
 	MUST(bind(fd, (struct sockaddr *)&address, sizeof address));
 }

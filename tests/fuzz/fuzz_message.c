@@ -69,7 +69,7 @@ static void on_timer(void *data)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct loop_timer *timer;
-	struct sink sink = { &ops };
+	struct sink sink = { .ops = &ops };
 
 	if (size == 0)
 		return 0;
