@@ -72,11 +72,6 @@ int buf_add(struct buf *buf, const void *bytes, size_t len)
 	return 0;
 }
 
-int buf_add_text(struct buf *buf, const char *text)
-{
-	return buf_add(buf, text, strlen(text));
-}
-
 int buf_add_char(struct buf *buf, char c)
 {
 	return buf_add(buf, &c, 1);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct buf {
 	char *data; /* NUL-terminated where not NULL; the NUL is not counted */
@@ -40,10 +41,15 @@ void buf_commit(struct buf *buf, size_t n);
 
 /* Each of these appends and returns 0, or -1 where it does not fit. */
 int buf_add(struct buf *buf, const void *bytes, size_t len);
-int buf_add_text(struct buf *buf, const char *text);
 int buf_add_char(struct buf *buf, char c);
 int buf_add_int(struct buf *buf, int64_t number); /* decimal */
 int buf_addf(struct buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Inline, so that the length of a constant text is a constant. */
+static inline int buf_add_text(struct buf *buf, const char *text)
+{
+	return buf_add(buf, text, strlen(text));
+}
 
 /* Drops `n` bytes from the front. */
 void buf_consume(struct buf *buf, size_t n);

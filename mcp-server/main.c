@@ -44,7 +44,6 @@ static void setup_memory(void)
 	mallopt(M_ARENA_MAX, 2);
 	mallopt(M_MMAP_THRESHOLD, 8 * 1024 * 1024);
 	mallopt(M_TRIM_THRESHOLD, 16 * 1024 * 1024);
-	mallopt(M_MXFAST, 0); /* consolidating fast bins costs more than they give */
 }
 
 int main(int argc, char **argv)
