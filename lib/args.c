@@ -107,6 +107,7 @@ static int set(const struct option *option, const char *source, const char *text
 
 	switch (option->type) {
 	case OPTION_TEXT:
+	case OPTION_SECRET:
 		*(const char **)place = text;
 		return 0;
 	case OPTION_LIST:
@@ -152,6 +153,8 @@ static void print_help(const struct args_spec *spec)
 	printf("Usage: %s [option …]\n\n%s\n\nOptions:\n", spec->program, spec->purpose);
 	for (const struct option *o = spec->options; o->name; o++) {
 		char left[64];
+		if (o->type == OPTION_SECRET)
+			continue;
 		snprintf(left, sizeof left, "--%s%s%s", o->name, o->value ? " " : "",
 			o->value ? o->value : "");
 		printf("  %-24s %s", left, o->help);
@@ -162,6 +165,10 @@ static void print_help(const struct args_spec *spec)
 	printf("  %-24s %s\n  %-24s %s\n\n", "--help", "show this and end", "--version",
 		"show the version and end");
 	puts("In brackets: the environment variable that stands for the option.");
+	for (const struct option *o = spec->options; o->name; o++) {
+		if (o->type == OPTION_SECRET)
+			printf("  %-24s %s\n", o->env, o->help);
+	}
 }
 
 /* The lists that the command line names replace those of the environment. */
@@ -185,6 +192,10 @@ static int take(const struct args_spec *spec, int argc, char **argv, int *i, boo
 	const struct option *option = find(spec->options, name, len);
 	if (!option)
 		return unknown(spec, name, len, err);
+	if (option->type == OPTION_SECRET)
+		return err_set(err, ERR_INVALID,
+			"--%s would be seen in the process list: set %s in the environment",
+			option->name, option->env);
 	forget_list(option, target, &seen[option - spec->options]);
 
 	char source[NAME_MAX_BYTES + 4];

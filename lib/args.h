@@ -16,6 +16,7 @@ enum option_type {
 	OPTION_LIST, /* struct option_list     */
 	OPTION_INT,  /* int64_t, within min…max */
 	OPTION_FLAG, /* bool                   */
+	OPTION_SECRET, /* const char *, from the environment alone: others see a command line */
 };
 
 enum { OPTION_LIST_MAX = 32 };

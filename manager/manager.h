@@ -1,0 +1,67 @@
+#ifndef MANAGER_H
+#define MANAGER_H
+
+/* All that the manager consists of, and its life from the options to the last answer. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "site.h"
+#include "strmap.h"
+
+struct config;
+struct credentials;
+struct err;
+struct fetch_pool;
+struct gate;
+struct http;
+struct loop;
+struct provider;
+struct sandbox;
+struct store;
+struct worker_pool;
+
+enum { PROVIDERS_MAX = 8 };
+
+struct manager {
+	const struct config *config;
+	struct loop *loop;
+	struct worker_pool *workers;
+	struct store *store;
+	struct credentials *credentials;
+	struct fetch_pool *fetches;
+	struct gate *gate;
+	struct http *http;
+	struct site site;
+	struct provider *providers[PROVIDERS_MAX]; /* the default first */
+	size_t providers_len;
+	TAILQ_HEAD(, sandbox) sandboxes; /* in the order of their creation */
+	struct strmap by_id, by_key;     /* by_key: "owner key" of an Idempotency-Key */
+	size_t alive;                    /* sandboxes that are not deleted */
+	struct loop_timer *deadline, *housekeeping;
+	size_t reconciling; /* sandboxes that a provider was asked about at the start */
+	bool ready;         /* rows and providers agree */
+	bool stopping;
+};
+
+int manager_open(struct manager *manager, const struct config *config, struct err *err);
+
+/* Until a signal ends it. */
+int manager_run(struct manager *manager, struct err *err);
+void manager_close(struct manager *manager);
+
+/* Now, in ms since the epoch: what is stored. */
+int64_t manager_now_ms(void);
+
+struct provider *manager_provider(const struct manager *manager, const char *name); /* or NULL */
+struct sandbox *manager_sandbox(const struct manager *manager, const char *id);     /* or NULL */
+
+/* Brings rows and providers together after the start: reconcile.c. */
+int manager_load(struct manager *manager, struct err *err);
+void manager_reconcile(struct manager *manager);
+
+/* Forgets sandboxes that were deleted long ago. */
+void manager_forget_deleted(struct manager *manager);
+
+#endif
