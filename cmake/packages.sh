@@ -2,7 +2,8 @@
 # a Python module (py:). Sourced by quickstart.sh and tests/run.sh.
 build_packages="gcc=gcc cmake=cmake ninja=ninja-build pkg-config=pkg-config
 	pc:libmicrohttpd=libmicrohttpd-dev pc:jansson=libjansson-dev
-	pc:libpcre2-8=libpcre2-dev pc:nettle=nettle-dev"
+	pc:libpcre2-8=libpcre2-dev pc:nettle=nettle-dev
+	pc:sqlite3=libsqlite3-dev"
 test_packages="python3=python3 py:ensurepip=python3-venv node=nodejs npm=npm git=git rg=ripgrep
 	clang-14=clang-14"
 

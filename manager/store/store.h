@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sandbox_limits.h"
 #include "provider.h"
+#include "sandbox_limits.h"
 
 struct err;
 struct loop;
@@ -55,11 +55,15 @@ void sandbox_row_release(struct sandbox_row *row);
 /* Copies every text. */
 void sandbox_row_copy(const struct sandbox_row *row, struct sandbox_row *out);
 
-/* `url` is "sqlite:///path"; the file is made with mode 0600 and migrated. ERR_INVALID names what
- * it does not know. */
+/*
+ * `url` is "sqlite:///path", where an absolute path has its own slash ("sqlite:////var/lib/x.db").
+ * The file is made (0600, a missing directory 0700) and brought to this version. ERR_INVALID names
+ * what is supported; ERR_CONFLICT: another manager has it open. With `loop` NULL it is for a
+ * command, which may run beside a manager: nothing but the users can be used then.
+ */
 int store_open(struct loop *loop, const char *url, struct store **out, struct err *err);
 
-/* Writes what is queued first. NULL is allowed. */
+/* Writes what is queued first; each `done` was called then. NULL is allowed. */
 void store_close(struct store *store);
 
 typedef void store_done(const struct err *err, void *data); /* err NULL: it is on disk */
@@ -70,7 +74,8 @@ void store_put(struct store *store, const struct sandbox_row *row, store_done *d
 /* Removes the row, where it is there. */
 void store_remove(struct store *store, const char *id, store_done *done, void *data);
 
-/* Every row, oldest first, from the calling thread: for the start. `each` may steal the texts. */
+/* Every row that is on disk, oldest first, from the calling thread: for the start. `each` may steal
+ * the texts, and calls nothing of the store but store_put() and store_remove(). */
 typedef void store_each(struct sandbox_row *row, void *data);
 int store_load(struct store *store, store_each *each, void *data, struct err *err);
 
@@ -83,8 +88,13 @@ struct user {
 
 void user_release(struct user *user);
 
-/* ERR_NOT_FOUND where there is none. */
+/* ERR_NOT_FOUND where there is none; store_remove_user() too. */
 int store_user(struct store *store, const char *name, struct user *out, struct err *err);
-int store_put_user(struct store *store, const struct user *user, struct err *err);
+int store_put_user(struct store *store, const struct user *user, struct err *err); /* or replaces */
+int store_remove_user(struct store *store, const char *name, struct err *err);
+
+/* Every user, by name. `each` may steal the texts, and calls nothing of the store. */
+typedef void store_each_user(struct user *user, void *data);
+int store_users(struct store *store, store_each_user *each, void *data, struct err *err);
 
 #endif
