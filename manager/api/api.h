@@ -1,0 +1,159 @@
+#ifndef API_H
+#define API_H
+
+/*
+ * The manager's HTTP API (docs/api.md). One table of routes (routes.c) has for each call its path,
+ * what it takes and what it answers: the check of requests and the OpenAPI document come from
+ * it. Both faces, flat and enveloped, share the handlers: they differ in how a reply is wrapped.
+ */
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "provider.h"
+
+struct buf;
+struct err;
+struct http_request;
+struct manager;
+struct sandbox;
+
+/* ---- the table ---- */
+
+enum field_type {
+	FIELD_TEXT,
+	FIELD_CONTENT, /* text of any length that a body may have */
+	FIELD_INTEGER,
+	FIELD_NUMBER,
+	FIELD_BOOLEAN,
+	FIELD_TEXT_MAP, /* an object of texts */
+	FIELD_OBJECT,
+	FIELD_NETWORK,
+	FIELD_LIMITS,
+	FIELD_SANDBOXES, /* in answers: an array of what `info` answers */
+};
+
+struct field {
+	const char *name;
+	const char *alias; /* another name that is taken for it, or NULL */
+	const char *about;
+	enum field_type type;
+	bool required;
+	int64_t min, max;  /* of a number, or of a text's bytes */
+	const char *one_of; /* "a|b": no other text */
+};
+
+enum route_flags {
+	ROUTE_OPEN = 1 << 0,      /* needs no credential */
+	ROUTE_FORM = 1 << 1,      /* its body is multipart/form-data, streamed */
+	ROUTE_ALIAS = 1 << 2,     /* another way to a route that is documented already */
+	ROUTE_QUERY = 1 << 3,     /* its fields come in the query, not in a body */
+	ROUTE_SANDBOX = 1 << 4,   /* it is about one sandbox: `sandbox_id`, or {id} in the path */
+	ROUTE_WHOLE = 1 << 5,     /* stands as it is, below no face */
+	ROUTE_ENVELOPED = 1 << 6, /* in the enveloped face alone */
+};
+
+struct api_call;
+typedef void api_fn(struct api_call *call);
+
+struct route {
+	const char *method, *path; /* below /sandboxes; {id} stands for a sandbox */
+	unsigned flags;
+	api_fn *run;
+	const struct field *takes; /* up to one without a name; NULL: nothing */
+	const struct field *answers;
+	const char *name, *about; /* of the operation, for OpenAPI */
+};
+
+extern const struct route routes[]; /* up to one without a method */
+
+/* ---- a call ---- */
+
+struct api_call {
+	struct manager *manager;
+	struct http_request *request;
+	const struct route *route;
+	bool enveloped;
+	char *owner; /* who asks */
+	bool admin;
+	char id[SANDBOX_ID_LEN + 1]; /* from the path */
+	json_t *body;                /* checked, with the canonical names; {} where there is none */
+	struct sandbox *sandbox;     /* held; for ROUTE_SANDBOX */
+	void *own;                   /* the handler's; */
+	void (*free_own)(void *own);
+};
+
+/* Of the request that http_new() was given: the only entry. */
+void api_head(struct http_request *request, void *data);
+
+/* Opens what tells who asks, from the manager's settings. */
+int api_open_credentials(struct manager *manager, struct err *err);
+
+/* ---- answers: each ends the call ---- */
+
+/* 200 with `data` (taken over), to which `success` and, where there is one, `sandbox_id` are added. */
+void api_reply(struct api_call *call, json_t *data, const char *message);
+
+/* The same with another status: a 408 that has everything. */
+void api_reply_status(struct api_call *call, unsigned status, json_t *data, const char *message);
+
+/* Refuses by the code of an error (fail.c has the table). */
+void api_fail(struct api_call *call, const struct err *err);
+
+/* Refuses with a status and a stable code of its own. */
+void api_refuse(struct api_call *call, unsigned status, const char *code, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* Ends a call whose request was answered by other means (a stream). */
+void api_call_free(struct api_call *call);
+
+/* The refusal of a request that became no call. */
+void api_refuse_request(struct http_request *request, bool enveloped, unsigned status,
+	const char *code, const char *detail);
+
+/* ---- fields ---- */
+
+/*
+ * Checks `body` against `fields` and makes `out` of it, with the canonical names; what is null is
+ * absent, what is unknown is left out. -1: `problems` has a sentence that names each field.
+ */
+int fields_check(
+	const struct field *fields, const json_t *body, json_t **out, struct buf *problems);
+
+/* The body of a GET, from its query; the same rules. */
+json_t *fields_from_query(const struct field *fields, const struct http_request *request);
+
+/* A field of the checked body; NULL, 0 or false where it is absent. */
+const char *call_text(const struct api_call *call, const char *name);
+int64_t call_integer(const struct api_call *call, const char *name, int64_t missing);
+bool call_flag(const struct api_call *call, const char *name);
+
+/* ---- who may what ---- */
+
+/* Whether the caller may use that sandbox. */
+bool api_may(const struct api_call *call, const struct sandbox *sandbox);
+
+/* Lets a call that needs a running sandbox go on, or refuses it; resumes where it may. */
+void api_when_running(struct api_call *call, api_fn *then);
+
+/* What `create`, `connect` and `urls` answer; NULL with an error where it has no address. */
+json_t *api_access(struct sandbox *sandbox, struct err *err);
+
+/* What `info` answers. */
+json_t *api_info(struct sandbox *sandbox);
+
+/* RFC 3339 in UTC, or null for 0. */
+json_t *api_time(int64_t ms);
+
+/* The OpenAPI 3.1 document, made from the table of routes. */
+json_t *openapi_document(void);
+
+/* ---- handlers ---- */
+
+api_fn api_health, api_openapi, api_metrics, api_login;
+api_fn api_create, api_connect, api_list, api_status, api_info_call, api_urls;
+api_fn api_run_command, api_write_file, api_read_file, api_upload_file, api_download_file;
+api_fn api_expose_port, api_set_timeout, api_pause, api_delete;
+
+#endif
