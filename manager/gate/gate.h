@@ -16,7 +16,8 @@ struct gate_sandbox;
 struct loop;
 
 struct gate_events {
-	/* A connected or connecting, non-blocking stream socket into the sandbox. */
+	/* A connected or connecting, non-blocking stream socket into the sandbox. Like `known`, it
+	 * must not call the gate; the others may call anything. */
 	int (*dial)(const char *id, uint16_t port, int *fd, struct err *err, void *data);
 
 	/* A client sent bytes: the sandbox is in use. At most once a second for one sandbox. */
@@ -46,10 +47,12 @@ void gate_remove(struct gate_sandbox *sandbox); /* cuts its connections */
  * one where a wildcard listener of the host holds it. */
 int gate_open_port(struct gate_sandbox *sandbox, uint16_t port, uint16_t *out, struct err *err);
 
-/* Paused: connections are kept, their bytes are left unread. */
+/* Paused: connections are kept, their bytes are left unread, new ones wait. What the sandbox had
+ * sent still goes to its clients; that it ended a connection is told them after the pause. */
 void gate_set_paused(struct gate_sandbox *sandbox, bool paused);
 
-/* Cuts the connections, keeps the ports: its processes were started anew. */
+/* Cuts the connections that reach into it: its processes were started anew. Ports stay, and so
+ * do connections that wait. */
 void gate_cut(struct gate_sandbox *sandbox);
 
 struct gate_stats {

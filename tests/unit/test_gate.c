@@ -1,0 +1,650 @@
+#include "gate.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "err.h"
+#include "loop.h"
+#include "test.h"
+
+/*
+ * A gate whose sandbox is a listener of this process: `inside`. Clients are sockets of this
+ * process, too; the loop runs in short turns while a case waits for what it wants to see.
+ */
+static struct loop *loop;
+static struct gate *gate;
+static struct gate_sandbox *sandbox;
+static int inside; /* listens; what the sandbox's port 6060 is */
+static uint16_t inside_port, outside_port;
+static int dials, actives, wakes;
+static const char ID[] = "abcdefghij0123456789";
+static char address[sizeof "127.83.255.255"]; /* of this process, so that several may run */
+
+enum { PORT = 6060, PATIENCE_MS = 10 * 1000 };
+
+static int socket_at(const char *host, uint16_t port, bool listening)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const int yes = 1;
+
+	inet_pton(AF_INET, host, &at.sin_addr);
+	if (listening) {
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+		CHECK_INT(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+		CHECK_INT(listen(fd, 100), 0);
+	} else if (connect(fd, (struct sockaddr *)&at, sizeof at) < 0) {
+		CHECK_INT(errno, EINPROGRESS);
+	}
+	return fd;
+}
+
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_in at;
+	socklen_t size = sizeof at;
+
+	getsockname(fd, (struct sockaddr *)&at, &size);
+	return ntohs(at.sin_port);
+}
+
+static int dial(const char *id, uint16_t port, int *fd, struct err *err, void *data)
+{
+	(void)data;
+	CHECK_TEXT(id, ID);
+	dials++;
+	if (port != PORT)
+		return err_set(err, ERR_IO, "no such port inside");
+	*fd = socket_at("127.0.0.1", inside_port, false);
+	return 0;
+}
+
+static void active(const char *id, void *data)
+{
+	(void)data;
+	CHECK_TEXT(id, ID);
+	actives++;
+}
+
+static void wake(const char *id, void *data)
+{
+	(void)data;
+	CHECK_TEXT(id, ID);
+	wakes++;
+}
+
+static bool known(const char *id, uint16_t port, void *data)
+{
+	(void)data;
+	return strcmp(id, ID) == 0 && port == PORT;
+}
+
+static const struct gate_events events = {
+	.dial = dial, .active = active, .wake = wake, .known = known
+};
+
+/* ---- turns of the loop ---- */
+
+static int bound(void *data)
+{
+	(void)data;
+	return 1;
+}
+
+static void stop(void *data)
+{
+	(void)data;
+	loop_stop(loop);
+}
+
+static void turn(void)
+{
+	loop_post(loop, stop, NULL);
+	CHECK_INT(loop_run(loop, NULL), 0);
+}
+
+/* Turns until `what` is true; a case that waits for too long has failed. */
+#define UNTIL(what)                                               \
+	do {                                                      \
+		int64_t until_ = loop_now_ms(loop) + PATIENCE_MS; \
+		while (!(what) && loop_now_ms(loop) < until_)     \
+			turn();                                   \
+		CHECK(what);                                      \
+	} while (0)
+
+/* Everything that is on its way on this machine has arrived after some turns. */
+static void settle(void)
+{
+	for (int i = 0; i < 20; i++)
+		turn();
+}
+
+static void start(void)
+{
+	dials = actives = wakes = 0;
+	snprintf(address, sizeof address, "127.83.%d.%d", getpid() >> 8 & 255, getpid() & 255);
+	CHECK_INT(loop_new(&loop, NULL), 0);
+	loop_before_wait(loop, bound, NULL);
+	gate = gate_new(loop, &events, NULL);
+	CHECK_INT(gate_add(gate, ID, address, &sandbox, NULL), 0);
+	CHECK_INT(gate_open_port(sandbox, PORT, &outside_port, NULL), 0);
+	inside = socket_at("127.0.0.1", 0, true);
+	inside_port = port_of(inside);
+}
+
+static void end(void)
+{
+	gate_free(gate);
+	loop_free(loop);
+	close(inside);
+}
+
+/* ---- clients, and what stands inside ---- */
+
+static int join(void)
+{
+	return socket_at(address, outside_port, false);
+}
+
+static int fd_inside;
+
+static bool came_in(void)
+{
+	fd_inside = accept4(inside, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	return fd_inside >= 0;
+}
+
+static int arrive(void)
+{
+	int64_t until = loop_now_ms(loop) + PATIENCE_MS;
+
+	while (!came_in() && loop_now_ms(loop) < until)
+		turn();
+	CHECK(fd_inside >= 0);
+	return fd_inside;
+}
+
+static void say(int fd, const char *text)
+{
+	size_t sent = 0;
+
+	while (sent < strlen(text)) {
+		ssize_t n = send(fd, text + sent, strlen(text) - sent, MSG_NOSIGNAL);
+		if (n > 0)
+			sent += (size_t)n;
+		else if (errno != EAGAIN && errno != ENOTCONN)
+			break;
+		else
+			turn();
+	}
+	CHECK_INT(sent, strlen(text));
+}
+
+/* What recv() gives once it gives something: a count, 0 for the end, or -errno. */
+static ssize_t hear_some(int fd, char *bytes, size_t size)
+{
+	int64_t until = loop_now_ms(loop) + PATIENCE_MS;
+	ssize_t n;
+
+	while ((n = recv(fd, bytes, size, 0)) < 0 && errno == EAGAIN && loop_now_ms(loop) < until)
+		turn();
+	return n < 0 ? -errno : n;
+}
+
+static void hear(int fd, const char *text)
+{
+	char bytes[4096];
+	size_t have = 0;
+
+	while (have < strlen(text)) {
+		ssize_t n = hear_some(fd, bytes + have, strlen(text) - have);
+		if (n <= 0)
+			break;
+		have += (size_t)n;
+	}
+	bytes[have] = '\0';
+	CHECK_TEXT(bytes, text);
+}
+
+static ssize_t hear_end(int fd)
+{
+	char byte;
+
+	return hear_some(fd, &byte, 1);
+}
+
+static bool silent(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
+}
+
+static void reset(int fd)
+{
+	const struct linger now = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+	close(fd);
+}
+
+/* ---- cases: bytes ---- */
+
+static void passes_bytes_both_ways(void)
+{
+	start();
+	int client = join(), server = arrive();
+	say(client, "question");
+	hear(server, "question");
+	say(server, "answer");
+	hear(client, "answer");
+	CHECK_INT(gate_stats(gate).open, 1);
+	CHECK_INT(gate_stats(gate).connections, 1);
+	CHECK_INT(gate_stats(gate).bytes_in, 8);
+	CHECK_INT(gate_stats(gate).bytes_out, 6);
+	close(client);
+	CHECK_INT(hear_end(server), 0);
+	close(server);
+	UNTIL(gate_stats(gate).open == 0);
+	end();
+}
+
+static void lets_the_server_speak_first(void)
+{
+	start();
+	int client = join(), server = arrive();
+	say(server, "220 ready");
+	hear(client, "220 ready");
+	close(client);
+	close(server);
+	end();
+}
+
+static void passes_half_closes_on(void)
+{
+	start();
+	int client = join(), server = arrive();
+	say(client, "all of it");
+	shutdown(client, SHUT_WR);
+	hear(server, "all of it");
+	CHECK_INT(hear_end(server), 0);
+	settle();
+	say(server, "late answer");
+	hear(client, "late answer");
+	shutdown(server, SHUT_WR);
+	CHECK_INT(hear_end(client), 0);
+	UNTIL(gate_stats(gate).open == 0);
+	close(client);
+	close(server);
+	end();
+}
+
+static void goes_on_upwards_after_the_server_ended(void)
+{
+	start();
+	int client = join(), server = arrive();
+	shutdown(server, SHUT_WR);
+	CHECK_INT(hear_end(client), 0);
+	say(client, "still here");
+	hear(server, "still here");
+	close(client);
+	close(server);
+	end();
+}
+
+static void passes_resets_on(void)
+{
+	start();
+	int client = join(), server = arrive();
+	reset(server);
+	CHECK_INT(hear_end(client), -ECONNRESET);
+	close(client);
+	client = join(), server = arrive();
+	reset(client);
+	CHECK_INT(hear_end(server), -ECONNRESET);
+	close(server);
+	UNTIL(gate_stats(gate).open == 0);
+	end();
+}
+
+static void passes_a_reset_on_after_a_half_close(void)
+{
+	start();
+	int client = join(), server = arrive();
+	shutdown(client, SHUT_WR);
+	CHECK_INT(hear_end(server), 0);
+	reset(client);
+	UNTIL(gate_stats(gate).open == 0);
+	CHECK_INT(send(server, "x", 1, MSG_NOSIGNAL), -1);
+	close(server);
+	end();
+}
+
+static void gives_the_last_words_of_a_server_that_reads_no_more(void)
+{
+	start();
+	int client = join(), server = arrive();
+	say(client, "a request too large");
+	UNTIL(!silent(server));
+	say(server, "413");
+	close(server); /* with bytes unread: a reset */
+	hear(client, "413");
+	close(client);
+	UNTIL(gate_stats(gate).open == 0);
+	end();
+}
+
+static void resets_the_client_of_a_dead_port(void)
+{
+	start();
+	close(inside);
+	int client = join();
+	CHECK_INT(hear_end(client), -ECONNRESET);
+	close(client);
+	inside = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	uint16_t other;
+	CHECK_INT(gate_open_port(sandbox, 6061, &other, NULL), 0);
+	client = socket_at(address, other, false); /* dial itself fails */
+	CHECK_INT(hear_end(client), -ECONNRESET);
+	close(client);
+	CHECK_INT(gate_stats(gate).open, 0);
+	end();
+}
+
+/* Bytes whose order can be told. */
+static char pattern(size_t at)
+{
+	return (char)(at * 2654435761U >> 13);
+}
+
+struct flow {
+	int from, to;
+	size_t sent, heard, all;
+	bool right;
+};
+
+static void flow_some(struct flow *flow)
+{
+	char bytes[50000];
+	size_t left = flow->all - flow->sent, some = left < sizeof bytes ? left : sizeof bytes;
+
+	for (size_t i = 0; i < some; i++)
+		bytes[i] = pattern(flow->sent + i);
+	ssize_t n = send(flow->from, bytes, some, MSG_NOSIGNAL);
+	flow->sent += n > 0 ? (size_t)n : 0;
+	n = recv(flow->to, bytes, sizeof bytes, 0);
+	for (ssize_t i = 0; i < n; i++)
+		flow->right &= bytes[i] == pattern(flow->heard++);
+}
+
+static void carries_much_both_ways_at_once(void)
+{
+	start();
+	int client = join(), server = arrive();
+	struct flow up = { .from = client, .to = server, .all = 20 << 20, .right = true };
+	struct flow down = { .from = server, .to = client, .all = 20 << 20, .right = true };
+	while (up.heard < up.all || down.heard < down.all) {
+		size_t before = up.heard + down.heard + up.sent + down.sent;
+		flow_some(&up);
+		flow_some(&down);
+		if (before == up.heard + down.heard + up.sent + down.sent)
+			UNTIL(!silent(client) || !silent(server) || up.sent < up.all);
+		turn();
+		if (!up.right || !down.right)
+			break;
+	}
+	CHECK(up.right && down.right);
+	CHECK_INT(gate_stats(gate).bytes_in, up.all);
+	CHECK_INT(gate_stats(gate).bytes_out, down.all);
+	close(client);
+	close(server);
+	end();
+}
+
+static void bounds_what_waits_for_a_slow_reader(void)
+{
+	const int small = 4096;
+	char bytes[65536] = { 0 };
+	size_t sent = 0, heard = 0;
+	ssize_t n;
+
+	start();
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	setsockopt(client, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(outside_port) };
+	inet_pton(AF_INET, address, &at.sin_addr);
+	CHECK_INT(connect(client, (struct sockaddr *)&at, sizeof at), -1);
+	CHECK_INT(errno, EINPROGRESS);
+	int server = arrive();
+	setsockopt(server, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+	for (int quiet = 0; quiet < 50; quiet++) {
+		while ((n = send(server, bytes, sizeof bytes, MSG_NOSIGNAL)) > 0) {
+			sent += (size_t)n;
+			quiet = 0;
+		}
+		turn();
+	}
+	CHECK(sent < 2 << 20);
+	shutdown(server, SHUT_WR);
+	while ((n = hear_some(client, bytes, sizeof bytes)) > 0)
+		heard += (size_t)n;
+	CHECK_INT(heard, sent);
+	close(client);
+	close(server);
+	end();
+}
+
+/* ---- cases: pause ---- */
+
+static void keeps_bytes_unread_while_paused_and_wakes_at_the_first(void)
+{
+	start();
+	int client = join(), server = arrive();
+	gate_set_paused(sandbox, true);
+	settle();
+	CHECK_INT(wakes, 0);
+	say(client, "anybody?");
+	UNTIL(wakes == 1);
+	say(client, " hello?");
+	settle();
+	CHECK_INT(wakes, 1); /* not again within ten seconds */
+	CHECK(silent(server));
+	CHECK_INT(gate_stats(gate).bytes_in, 0);
+	CHECK_INT(actives, 0);
+	gate_set_paused(sandbox, false);
+	hear(server, "anybody? hello?");
+	close(client);
+	close(server);
+	end();
+}
+
+static void does_not_wake_for_connecting_alone(void)
+{
+	start();
+	gate_set_paused(sandbox, true);
+	int client = join(), other = join();
+	UNTIL(gate_stats(gate).open == 2);
+	settle();
+	CHECK_INT(wakes, 0);
+	CHECK_INT(dials, 0);
+	close(other); /* nor for leaving again */
+	UNTIL(gate_stats(gate).open == 1);
+	CHECK_INT(wakes, 0);
+	say(client, "now");
+	UNTIL(wakes == 1);
+	CHECK_INT(dials, 0);
+	gate_set_paused(sandbox, false);
+	int server = arrive();
+	hear(server, "now");
+	close(client);
+	close(server);
+	end();
+}
+
+static void gives_a_paused_sandboxs_last_words_to_the_client(void)
+{
+	start();
+	int client = join(), server = arrive();
+	gate_set_paused(sandbox, true);
+	say(server, "done");
+	hear(client, "done");
+	close(client);
+	close(server);
+	end();
+}
+
+static void cuts_after_the_pause_what_died_in_it(void)
+{
+	start();
+	int client = join(), server = arrive();
+	int other = join(), other_server = arrive();
+	gate_set_paused(sandbox, true);
+	reset(server);
+	close(other_server);
+	settle();
+	CHECK(silent(client));
+	CHECK(silent(other));
+	gate_set_paused(sandbox, false);
+	CHECK_INT(hear_end(client), -ECONNRESET);
+	CHECK_INT(hear_end(other), 0);
+	close(client);
+	close(other);
+	UNTIL(gate_stats(gate).open == 0);
+	end();
+}
+
+static void cuts_connections_and_keeps_those_that_wait(void)
+{
+	start();
+	int client = join(), server = arrive();
+	gate_set_paused(sandbox, true);
+	int waiting = join();
+	UNTIL(gate_stats(gate).open == 2);
+	gate_cut(sandbox);
+	CHECK_INT(hear_end(client), -ECONNRESET);
+	CHECK_INT(hear_end(server), -ECONNRESET);
+	close(client);
+	close(server);
+	gate_set_paused(sandbox, false);
+	server = arrive();
+	say(waiting, "me");
+	hear(server, "me");
+	close(waiting);
+	close(server);
+	end();
+}
+
+static void dials_for_all_that_waited(void)
+{
+	enum { MANY = 100 };
+	int clients[MANY];
+
+	start();
+	gate_set_paused(sandbox, true);
+	for (int i = 0; i < MANY; i++)
+		clients[i] = join();
+	UNTIL(gate_stats(gate).open == MANY);
+	gate_set_paused(sandbox, false);
+	UNTIL(dials == MANY);
+	for (int i = 0; i < MANY; i++)
+		close(clients[i]);
+	end();
+}
+
+/* ---- cases: the rest ---- */
+
+static void tells_activity_once_a_second_at_most(void)
+{
+	start();
+	int client = join(), server = arrive();
+	say(server, "not activity");
+	hear(client, "not activity");
+	CHECK_INT(actives, 0);
+	int64_t first = loop_now_ms(loop);
+	for (int i = 0; i < 10; i++) {
+		say(client, "x");
+		hear(server, "x");
+	}
+	CHECK(actives == 1 || loop_now_ms(loop) - first >= 1000);
+	UNTIL(loop_now_ms(loop) - first >= 1100);
+	say(client, "x");
+	UNTIL(actives == 2);
+	close(client);
+	close(server);
+	end();
+}
+
+static void takes_another_port_where_a_wildcard_listener_holds_it(void)
+{
+	uint16_t held, again, other;
+
+	start();
+	int holder = socket_at("0.0.0.0", 0, true);
+	held = port_of(holder);
+	CHECK_INT(gate_open_port(sandbox, held, &other, NULL), 0);
+	CHECK(other != held && other != 0);
+	CHECK_INT(gate_open_port(sandbox, held, &again, NULL), 0);
+	CHECK_INT(again, other);
+	close(holder);
+	int client = socket_at(address, other, false);
+	UNTIL(gate_stats(gate).connections == 1);
+	close(client);
+	end();
+}
+
+static void listens_on_the_true_port(void)
+{
+	start();
+	CHECK_INT(outside_port, PORT);
+	end();
+}
+
+static void refuses_addresses_that_are_not_loopback(void)
+{
+	struct gate_sandbox *other;
+	struct err err;
+
+	start();
+	CHECK_INT(gate_add(gate, "x", "10.0.0.1", &other, &err), -1);
+	CHECK_INT(err.code, ERR_INVALID);
+	CHECK_INT(gate_add(gate, "x", "localhost", &other, &err), -1);
+	CHECK_INT(gate_open_port(sandbox, 0, &outside_port, &err), -1);
+	end();
+}
+
+static void closes_everything_of_a_sandbox_that_is_removed(void)
+{
+	start();
+	int client = join(), server = arrive();
+	gate_remove(sandbox);
+	CHECK_INT(hear_end(client), -ECONNRESET);
+	CHECK_INT(hear_end(server), -ECONNRESET);
+	close(client);
+	close(server);
+	client = join();
+	CHECK_INT(hear_end(client), -ECONNREFUSED);
+	close(client);
+	end();
+}
+
+TESTS(CASE(passes_bytes_both_ways), CASE(lets_the_server_speak_first), CASE(passes_half_closes_on),
+	CASE(goes_on_upwards_after_the_server_ended), CASE(passes_resets_on),
+	CASE(passes_a_reset_on_after_a_half_close),
+	CASE(gives_the_last_words_of_a_server_that_reads_no_more),
+	CASE(resets_the_client_of_a_dead_port), CASE(carries_much_both_ways_at_once),
+	CASE(bounds_what_waits_for_a_slow_reader),
+	CASE(keeps_bytes_unread_while_paused_and_wakes_at_the_first),
+	CASE(does_not_wake_for_connecting_alone),
+	CASE(gives_a_paused_sandboxs_last_words_to_the_client),
+	CASE(cuts_after_the_pause_what_died_in_it),
+	CASE(cuts_connections_and_keeps_those_that_wait), CASE(dials_for_all_that_waited),
+	CASE(tells_activity_once_a_second_at_most),
+	CASE(takes_another_port_where_a_wildcard_listener_holds_it), CASE(listens_on_the_true_port),
+	CASE(refuses_addresses_that_are_not_loopback),
+	CASE(closes_everything_of_a_sandbox_that_is_removed))
