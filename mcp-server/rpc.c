@@ -8,7 +8,7 @@
 #include "config.h"
 #include "err.h"
 #include "http.h"
-#include "json_limits.h"
+#include "json_reader.h"
 #include "method.h"
 #include "revision.h"
 #include "server.h"
@@ -23,14 +23,8 @@ json_t *rpc_parse(const struct config *config, const char *bytes, size_t len, st
 		.string = (size_t)config->string_max,
 		.number = (size_t)config->number_max,
 	};
-	json_error_t why;
 
-	if (json_limits_check(&limits, bytes, len, err) < 0)
-		return NULL;
-	json_t *message = json_loadb(bytes, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
-	if (!message)
-		err_set(err, ERR_INVALID, "Parse error at byte %d: %s", why.position, why.text);
-	return message;
+	return json_read(bytes, len, &limits, err);
 }
 
 void rpc_refuse(const struct inbound *in, const json_t *id, unsigned status, int code,
