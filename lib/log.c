@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "err.h"
 #include "utf8.h"
 
 enum { LINE_MAX_BYTES = 4096 };
@@ -87,4 +88,21 @@ void log_event(enum log_level level, const char *event, ...)
 	/* One write(2) a line, so that threads do not mix; nobody to tell where it fails. */
 	if (line.len > 0 && write(STDERR_FILENO, line.data, line.len) < 0)
 		return;
+}
+
+int log_setup_named(const char *level, const char *format, struct err *err)
+{
+	static const char *const levels[] = { "debug", "info", "warning", "error" };
+	bool json = strcmp(format, "json") == 0;
+
+	if (!json && strcmp(format, "text") != 0)
+		return err_set(err, ERR_INVALID, "--log-format takes text or json, not '%s'", format);
+	for (int i = LOG_DEBUG; i <= LOG_ERROR; i++) {
+		if (strcmp(level, levels[i]) == 0) {
+			log_setup((enum log_level)i, json);
+			return 0;
+		}
+	}
+	return err_set(err, ERR_INVALID,
+		"--log-level takes debug, info, warning or error, not '%s'", level);
 }

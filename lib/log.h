@@ -7,10 +7,15 @@
  */
 #include <stdbool.h>
 
+struct err;
+
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 
 /* From here on, lines below `level` are dropped; `json`: one object a line. */
 void log_setup(enum log_level level, bool json);
+
+/* The same from the options --log-level and --log-format. ERR_INVALID says what each takes. */
+int log_setup_named(const char *level, const char *format, struct err *err);
 
 /*
  * Writes one line. `event` is a few words that never change; then key and value (texts) in

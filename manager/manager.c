@@ -8,11 +8,13 @@
 
 #include "api/api.h"
 #include "auth/credentials.h"
+#include "auth/throttle.h"
 #include "config.h"
 #include "err.h"
 #include "fetch.h"
 #include "gate/gate.h"
 #include "http.h"
+#include "key_set.h"
 #include "log.h"
 #include "loop.h"
 #include "notify.h"
@@ -91,6 +93,37 @@ static int open_gate(struct manager *manager, struct err *err)
 	if (gate_serve_domain(manager->gate, config->domain_host, (uint16_t)config->domain_port,
 		    config->domain, err) < 0)
 		return err_wrap(err, "--domain");
+	return 0;
+}
+
+/* ---- who may ask ---- */
+
+static bool is_loopback(const char *host)
+{
+	return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
+	       strcmp(host, "::1") == 0;
+}
+
+static int open_credentials(struct manager *manager, struct err *err)
+{
+	const struct config *config = manager->config;
+	struct credentials_setup setup = {
+		.api_keys = config->api_keys,
+		.jwt_secret = config->jwt_secret,
+		.data_dir = config->data_dir,
+		.key_set = config->jwks_url != NULL,
+	};
+
+	if (credentials_new(&setup, &manager->credentials, err) < 0)
+		return -1;
+	if (credentials_open(manager->credentials) && !is_loopback(config->host))
+		return err_set(err, ERR_INVALID,
+			"--host %s lets others in: set SANDBOX_API_KEYS, SANDBOX_JWT_SECRET or "
+			"SANDBOX_JWKS_URL, or stay on 127.0.0.1",
+			config->host);
+	manager->throttle = throttle_new();
+	if (config->jwks_url)
+		manager->key_set = key_set_new(manager, config->jwks_url);
 	return 0;
 }
 
@@ -259,9 +292,10 @@ static int watch_signals(struct manager *manager, struct err *err)
 	return loop_signal(manager->loop, SIGINT, on_signal, manager, err);
 }
 
-int manager_open(struct manager *manager, const struct config *config, struct err *err)
+int manager_open(struct manager *manager, const struct config *config,
+	void (*on_ready)(struct manager *manager), struct err *err)
 {
-	*manager = (struct manager){ .config = config };
+	*manager = (struct manager){ .config = config, .on_ready = on_ready };
 	TAILQ_INIT(&manager->sandboxes);
 	raise_descriptor_limit();
 	signal(SIGPIPE, SIG_IGN);
@@ -272,7 +306,7 @@ int manager_open(struct manager *manager, const struct config *config, struct er
 		return -1;
 	manager->workers = worker_pool_new(manager->loop, (size_t)config->workers, JOBS_MAX);
 	manager->fetches = fetch_pool_new(manager->loop);
-	if (api_open_credentials(manager, err) < 0 || open_gate(manager, err) < 0 ||
+	if (open_credentials(manager, err) < 0 || open_gate(manager, err) < 0 ||
 		open_providers(manager, err) < 0 || manager_load(manager, err) < 0 ||
 		open_http(manager, err) < 0)
 		return -1;
@@ -295,6 +329,7 @@ void manager_close(struct manager *manager)
 	http_free(manager->http);
 	gate_free(manager->gate);
 	manager->gate = NULL;
+	key_set_free(manager->key_set);
 	fetch_pool_free(manager->fetches);
 	worker_pool_stop(manager->workers);
 	TAILQ_FOREACH(sandbox, &manager->sandboxes, link) {
@@ -308,6 +343,7 @@ void manager_close(struct manager *manager)
 		manager->providers[i]->free(manager->providers[i]);
 	worker_pool_free(manager->workers);
 	credentials_free(manager->credentials);
+	throttle_free(manager->throttle);
 	strmap_release(&manager->by_id);
 	strmap_release(&manager->by_key);
 	loop_timer_free(manager->deadline);

@@ -16,10 +16,12 @@ struct err;
 struct fetch_pool;
 struct gate;
 struct http;
+struct key_set;
 struct loop;
 struct provider;
 struct sandbox;
 struct store;
+struct throttle;
 struct worker_pool;
 
 enum { PROVIDERS_MAX = 8 };
@@ -30,6 +32,8 @@ struct manager {
 	struct worker_pool *workers;
 	struct store *store;
 	struct credentials *credentials;
+	struct key_set *key_set; /* NULL: none is configured */
+	struct throttle *throttle;
 	struct fetch_pool *fetches;
 	struct gate *gate;
 	struct http *http;
@@ -42,10 +46,13 @@ struct manager {
 	struct loop_timer *deadline, *housekeeping;
 	size_t reconciling; /* sandboxes that a provider was asked about at the start */
 	bool ready;         /* rows and providers agree */
+	void (*on_ready)(struct manager *manager);
 	bool stopping;
 };
 
-int manager_open(struct manager *manager, const struct config *config, struct err *err);
+/* `on_ready` is called once rows and providers agree; until then all but /health is refused. */
+int manager_open(struct manager *manager, const struct config *config,
+	void (*on_ready)(struct manager *manager), struct err *err);
 
 /* Until a signal ends it. */
 int manager_run(struct manager *manager, struct err *err);

@@ -39,7 +39,7 @@ static void one_less(struct manager *manager)
 	if (--manager->reconciling > 0)
 		return;
 	manager->ready = true;
-	log_event(LOG_INFO, "ready", NULL);
+	manager->on_ready(manager);
 }
 
 /* ---- orphans ---- */

@@ -2,7 +2,6 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "config.h"
 #include "err.h"
@@ -15,24 +14,6 @@ static int refuse(const char *program, const struct err *err)
 {
 	fprintf(stderr, "%s: %s\n", program, err->msg);
 	return EXIT_FAILURE;
-}
-
-static int setup_log(const struct config *config, struct err *err)
-{
-	static const char *const levels[] = { "debug", "info", "warning", "error" };
-	bool json = strcmp(config->log_format, "json") == 0;
-
-	if (!json && strcmp(config->log_format, "text") != 0)
-		return err_set(err, ERR_INVALID, "--log-format takes text or json, not '%s'",
-			config->log_format);
-	for (int i = LOG_DEBUG; i <= LOG_ERROR; i++) {
-		if (strcmp(config->log_level, levels[i]) == 0) {
-			log_setup((enum log_level)i, json);
-			return 0;
-		}
-	}
-	return err_set(err, ERR_INVALID,
-		"--log-level takes debug, info, warning or error, not '%s'", config->log_level);
 }
 
 /*
@@ -58,7 +39,7 @@ int main(int argc, char **argv)
 		return refuse("sandbox-mcp", &err);
 	if (outcome == ARGS_DONE)
 		return EXIT_SUCCESS;
-	if (setup_log(&config, &err) < 0 || server_open(&server, &config, &err) < 0)
+	if (log_setup_named(config.log_level, config.log_format, &err) < 0 || server_open(&server, &config, &err) < 0)
 		return refuse("sandbox-mcp", &err);
 	if (server.http) {
 		printf("listening on http://%s\n", http_address(server.http));

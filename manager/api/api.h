@@ -87,9 +87,6 @@ struct api_call {
 /* Of the request that http_new() was given: the only entry. */
 void api_head(struct http_request *request, void *data);
 
-/* Opens what tells who asks, from the manager's settings. */
-int api_open_credentials(struct manager *manager, struct err *err);
-
 /* ---- answers: each ends the call ---- */
 
 /* 200 with `data` (taken over), to which `success` and, where there is one, `sandbox_id` are added. */
@@ -142,6 +139,9 @@ json_t *api_access(struct sandbox *sandbox, struct err *err);
 
 /* What `info` answers. */
 json_t *api_info(struct sandbox *sandbox);
+
+/* "/files?path=…" for a path in a sandbox, which the caller frees. */
+char *door_files_path(const char *path);
 
 /* RFC 3339 in UTC, or null for 0. */
 json_t *api_time(int64_t ms);
