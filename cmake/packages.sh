@@ -3,7 +3,8 @@
 build_packages="gcc=gcc cmake=cmake ninja=ninja-build pkg-config=pkg-config
 	pc:libmicrohttpd=libmicrohttpd-dev pc:jansson=libjansson-dev
 	pc:libpcre2-8=libpcre2-dev pc:nettle=nettle-dev
-	pc:sqlite3=libsqlite3-dev"
+	pc:sqlite3=libsqlite3-dev pc:libcrypto=libssl-dev pc:libcrypt=libcrypt-dev
+	pc:libcurl=libcurl4-openssl-dev"
 test_packages="python3=python3 py:ensurepip=python3-venv node=nodejs npm=npm git=git rg=ripgrep
 	clang-14=clang-14"
 

@@ -4,6 +4,7 @@
  */
 #include "api.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -92,6 +93,7 @@ static const struct route *find_route(
 static void no_route(struct http_request *request, bool enveloped, bool path_known)
 {
 	char allow[128] = "OPTIONS", id[SANDBOX_ID_LEN + 1];
+	size_t len = strlen(allow);
 	bool ignored;
 
 	if (!path_known) {
@@ -105,8 +107,7 @@ static void no_route(struct http_request *request, bool enveloped, bool path_kno
 
 		if (!find_route(methods[i], http_path(request), &ignored, id, &known))
 			continue;
-		strncat(allow, ", ", sizeof allow - strlen(allow) - 1);
-		strncat(allow, methods[i], sizeof allow - strlen(allow) - 1);
+		len += (size_t)snprintf(allow + len, sizeof allow - len, ", %s", methods[i]);
 	}
 	http_set_header(request, "Allow", allow);
 	api_refuse_request(request, enveloped, 405, "method_not_allowed",
@@ -150,7 +151,7 @@ static bool find_sandbox(struct api_call *call)
 	return true;
 }
 
-static void take_fields(struct api_call *call, const json_t *body)
+static void take_fields(struct api_call *call, json_t *body)
 {
 	AUTO_BUF struct buf problems = BUF_INIT(PROBLEMS_MAX);
 

@@ -116,7 +116,7 @@ void api_refuse_request(struct http_request *request, bool enveloped, unsigned s
  * absent, what is unknown is left out. -1: `problems` has a sentence that names each field.
  */
 int fields_check(
-	const struct field *fields, const json_t *body, json_t **out, struct buf *problems);
+	const struct field *fields, json_t *body, json_t **out, struct buf *problems);
 
 /* The body of a GET, from its query; the same rules. */
 json_t *fields_from_query(const struct field *fields, const struct http_request *request);

@@ -29,7 +29,7 @@ static bool in_list(const char *list, const char *text)
 	return false;
 }
 
-static const char *check_text(const struct field *field, const json_t *value)
+static const char *check_text(const struct field *field, json_t *value)
 {
 	size_t len = json_string_length(value);
 
@@ -47,7 +47,7 @@ static const char *check_text(const struct field *field, const json_t *value)
 }
 
 /* A file may hold NUL characters, a command may not. */
-static const char *check_content(const struct field *field, const json_t *value)
+static const char *check_content(const struct field *field, json_t *value)
 {
 	if (!json_is_string(value))
 		return "must be a text";
@@ -56,7 +56,7 @@ static const char *check_content(const struct field *field, const json_t *value)
 	return json_string_length(value) < (size_t)field->min ? "must not be empty" : NULL;
 }
 
-static const char *check_integer(const struct field *field, const json_t *value)
+static const char *check_integer(const struct field *field, json_t *value)
 {
 	if (!json_is_integer(value))
 		return "must be a whole number";
@@ -65,7 +65,7 @@ static const char *check_integer(const struct field *field, const json_t *value)
 	return NULL;
 }
 
-static const char *check_text_map(const json_t *value)
+static const char *check_text_map(json_t *value)
 {
 	const char *name;
 	json_t *text;
@@ -75,7 +75,7 @@ static const char *check_text_map(const json_t *value)
 		return "must be an object of texts";
 	if (json_object_size(value) > MAP_MAX)
 		return "has too many members";
-	json_object_foreach((json_t *)value, name, text) {
+	json_object_foreach(value, name, text) {
 		if (!json_is_string(text))
 			return "must be an object of texts";
 		if (strlen(json_string_value(text)) != json_string_length(text))
@@ -86,21 +86,21 @@ static const char *check_text_map(const json_t *value)
 }
 
 /* Each a name for the environment: what a shell could not name is refused. */
-static const char *check_envs(const json_t *value)
+static const char *check_envs(json_t *value)
 {
 	static const char letters[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
 	const char *name;
 	json_t *text;
 
-	json_object_foreach((json_t *)value, name, text) {
+	json_object_foreach(value, name, text) {
 		if (!*name || strspn(name, letters) != strlen(name) || strchr("0123456789", *name))
 			return "has a name that is no variable's: letters, digits and _ alone";
 	}
 	return NULL;
 }
 
-static const char *check_network(const json_t *value)
+static const char *check_network(json_t *value)
 {
 	const json_t *allow = json_object_get(value, "allow");
 	const char *text = json_string_value(value);
@@ -125,7 +125,7 @@ static const char *check_network(const json_t *value)
 	return NULL;
 }
 
-static const char *check_limits(const json_t *value)
+static const char *check_limits(json_t *value)
 {
 	static const struct {
 		const char *name;
@@ -156,7 +156,7 @@ static const char *check_limits(const json_t *value)
 						  "takes memory_mb, cpus, pids and disk_mb alone";
 }
 
-static const char *check(const struct field *field, const json_t *value)
+static const char *check(const struct field *field, json_t *value)
 {
 	const char *what;
 
@@ -197,7 +197,7 @@ static json_t *get(const json_t *body, const struct field *field)
 }
 
 int fields_check(
-	const struct field *fields, const json_t *body, json_t **out, struct buf *problems)
+	const struct field *fields, json_t *body, json_t **out, struct buf *problems)
 {
 	json_auto_t *checked = json_object();
 
@@ -252,7 +252,7 @@ const char *call_text(const struct api_call *call, const char *name)
 
 int64_t call_integer(const struct api_call *call, const char *name, int64_t missing)
 {
-	const json_t *value = json_object_get(call->body, name);
+	json_t *value = json_object_get(call->body, name);
 
 	return value ? json_integer_value(value) : missing;
 }

@@ -12,7 +12,7 @@
 
 enum { REPLY_MAX_BYTES = 256 * 1024 * 1024 };
 
-static void send(struct http_request *request, unsigned status, json_t *answer)
+static void send_json(struct http_request *request, unsigned status, json_t *answer)
 {
 	char *text = json_dumps(answer, JSON_COMPACT);
 	struct buf body;
@@ -39,9 +39,9 @@ void api_reply_status(struct api_call *call, unsigned status, json_t *data, cons
 		json_auto_t *envelope = json_pack("{s:i, s:s, s:O}", "code", (int)status, "msg",
 			message ? message : "success", "data", answer);
 
-		send(call->request, status, envelope);
+		send_json(call->request, status, envelope);
 	} else {
-		send(call->request, status, answer);
+		send_json(call->request, status, answer);
 	}
 	api_call_free(call);
 }
@@ -58,7 +58,7 @@ void api_refuse_request(struct http_request *request, bool enveloped, unsigned s
 		enveloped ? json_pack("{s:i, s:s, s:n}", "code", (int)status, "msg", detail, "data") :
 			    json_pack("{s:b, s:s, s:s}", "success", 0, "detail", detail, "error", code);
 
-	send(request, status, answer);
+	send_json(request, status, answer);
 }
 
 void api_refuse(struct api_call *call, unsigned status, const char *code, const char *fmt, ...)

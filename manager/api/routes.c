@@ -4,7 +4,7 @@
 enum { ID_MAX = 64, NAME_MAX = 256, PATH_BYTES = 4096, YEAR_S = 366 * 86400 };
 
 /* clang-format off */
-#define TEXT(max) .type = FIELD_TEXT, .max = (max)
+#define TEXT(most) .type = FIELD_TEXT, .max = (most)
 #define INTEGER(low, high) .type = FIELD_INTEGER, .min = (low), .max = (high)
 #define SANDBOX_ID_FIELD \
 	{ "sandbox_id", NULL, "the sandbox", TEXT(ID_MAX), .required = true, .min = 1 }
