@@ -70,7 +70,9 @@ IN_CHILD static int set_up(const struct proc_spec *spec)
 	if (close_range((unsigned)spec->fds_len, UINT_MAX, CLOSE_RANGE_CLOEXEC) < 0 &&
 		errno != ENOSYS && errno != EINVAL)
 		return -1;
-	return spec->cwd_fd >= 0 ? fchdir(spec->cwd_fd) : 0;
+	if (spec->cwd_fd >= 0 && fchdir(spec->cwd_fd) < 0)
+		return -1;
+	return spec->before ? spec->before(spec->before_data) : 0;
 }
 
 /* Runs in the parent's memory while the parent waits (as after vfork): system calls only. */

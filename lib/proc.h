@@ -25,6 +25,13 @@ struct proc_spec {
 	int cwd_fd;      /* a directory (O_PATH will do), or -1: the caller's */
 	uint64_t mark;   /* see family.h; 0: the caller's own */
 	uint64_t nofile; /* soft limit of open files; 0: the caller's own */
+
+	/*
+	 * Called in the child before it runs the program, or NULL: system calls only, in the
+	 * caller's memory, while its thread waits. -1 with errno: the program is not run.
+	 */
+	int (*before)(void *data);
+	void *before_data;
 };
 
 /*

@@ -38,7 +38,8 @@ char *slurp_fd(int fd, size_t max, size_t *len)
 		}
 	}
 	text[have] = '\0';
-	*len = have;
+	if (len)
+		*len = have;
 	return steal_ptr(&text);
 }
 

@@ -6,7 +6,8 @@
 
 /*
  * The content of `path`, or of what `fd` has open, with a NUL behind it; NULL where it cannot be
- * read or has more than `max` bytes. The caller frees it. slurp_fd() leaves `fd` open.
+ * read or has more than `max` bytes. `len` may be NULL. The caller frees the text. slurp_fd()
+ * leaves `fd` open.
  */
 char *slurp(const char *path, size_t max, size_t *len);
 char *slurp_fd(int fd, size_t max, size_t *len);

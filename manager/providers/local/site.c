@@ -1,0 +1,94 @@
+#include "site.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "cleanup.h"
+#include "program.h"
+#include "err.h"
+#include "tools.h"
+#include "tree.h"
+
+static int need(const char *program, const char *package, char **out, struct err *err)
+{
+	*out = program_find(program);
+	if (*out)
+		return 0;
+	return err_set(err, ERR_NOT_FOUND, "%s is not here; install it: apt-get install %s",
+		program, package);
+}
+
+/* crun wants the unified hierarchy alone; runc takes any. */
+static int find_runtime(struct site *site, const char *named, struct err *err)
+{
+	const char *const both[] = { "crun", "runc" };
+
+	if (named)
+		return need(named, named, &site->runtime, err);
+	for (size_t i = site->cgroups.kind == CGROUP_V2 ? 0 : 1; i < 2; i++) {
+		site->runtime = program_find(both[i]);
+		if (site->runtime)
+			return 0;
+	}
+	return err_set(
+		err, ERR_NOT_FOUND, "there is no OCI runtime; install one: apt-get install runc");
+}
+
+static int find_programs(struct site *site, const char *runtime, struct err *err)
+{
+	if (find_runtime(site, runtime, err) < 0 ||
+		need("slirp4netns", "slirp4netns", &site->slirp, err) < 0 ||
+		need("nft", "nftables", &site->nft, err) < 0 ||
+		need("mkfs.ext4", "e2fsprogs", &site->mkfs, err) < 0)
+		return -1;
+	return 0;
+}
+
+static int make_dirs(struct site *site, struct err *err)
+{
+	char *const dirs[] = { site->boxes, site->state, site->disks, site->templates };
+
+	for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++)
+		if (tree_make_dir(dirs[i], 0700, 0, err) < 0)
+			return -1;
+	return tree_make_dir(site->stage, 0755, 0, err);
+}
+
+int site_open(const struct site_options *options, struct site *out, struct err *err)
+{
+	const char *data = options->data_dir;
+	struct site site = { .data = alloc_text(data),
+		.boxes = alloc_printf("%s/sandboxes", data),
+		.state = alloc_printf("%s/oci", data),
+		.disks = alloc_printf("%s/disks", data),
+		.templates = alloc_printf("%s/templates", data),
+		.stage = alloc_text("/run/sandbox-stage"),
+		.port = options->port,
+		.root = geteuid() == 0 };
+	AUTO_FREE char *runtime = alloc_printf("%s/runtime", data);
+
+	cgroups_probe(&site.cgroups);
+	if (make_dirs(&site, err) < 0 || find_programs(&site, options->oci_runtime, err) < 0 ||
+		tree_make_dir(runtime, 0700, 0, err) < 0 ||
+		tools_install(runtime, &site.tools, &site.loader, err) < 0) {
+		site_close(&site);
+		return -1;
+	}
+	*out = site;
+	return 0;
+}
+
+void site_close(struct site *site)
+{
+	char *const texts[] = { site->data, site->boxes, site->state, site->disks, site->templates,
+		site->tools, site->loader, site->stage, site->runtime, site->slirp, site->nft,
+		site->mkfs };
+
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		free(texts[i]);
+	*site = (struct site){ .root = false };
+}

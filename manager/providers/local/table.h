@@ -1,0 +1,55 @@
+#ifndef TABLE_H
+#define TABLE_H
+
+/*
+ * The sandboxes of this machine that the loop knows, by id, and their slots. A slot is taken as
+ * long as its entry is there: an id range is not used again before the tree is gone. Loop thread.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "box.h"
+#include "provider.h"
+#include "record.h"
+#include "site.h"
+
+struct err;
+struct loop_io;
+struct local;
+
+struct sandbox {
+	struct record record;
+	struct live live;                  /* not while a job that ends it has it */
+	char token[SANDBOX_TOKEN_LEN + 1]; /* of a prepared one, until it is handed out */
+	char address[16];
+	bool busy;     /* a job is at work on it */
+	bool reserved; /* promised by reserve() */
+
+	struct local *local;
+	struct loop_io *watch; /* of its first process */
+	struct sandbox *next;
+};
+
+enum { TABLE_BUCKETS = 256 };
+
+struct table {
+	struct sandbox *buckets[TABLE_BUCKETS];
+	size_t count;
+	uint32_t slots[(SLOT_MAX + 32) / 32]; /* a bit each: taken */
+};
+
+struct sandbox *table_find(const struct table *table, const char *id);
+
+/* Adds one with what `record` has (taken over); its slot, if 0, is the lowest free one.
+ * ERR_LIMIT: there is none left. ERR_CONFLICT: the slot is another's. */
+struct sandbox *table_add(struct table *table, struct record *record, struct err *err);
+
+/* Forgets it, and frees it. */
+void table_drop(struct table *table, struct sandbox *sandbox);
+
+/* Goes through all: NULL gives the first. Entries may be dropped only after going on. */
+struct sandbox *table_next(const struct table *table, const struct sandbox *after);
+
+void table_release(struct table *table);
+
+#endif
