@@ -159,6 +159,28 @@ static inline void kit_await(struct kit *kit, struct kit_calls *calls)
 		loop_run(kit->loop, NULL);
 }
 
+static inline void kit_wake(void *data)
+{
+	loop_stop(data);
+}
+
+/* Runs the loop until the provider has no job of its own left. */
+static inline void kit_await_idle(struct kit *kit)
+{
+	struct loop_timer *timer = loop_timer_new(kit->loop, kit_wake, kit->loop);
+
+	for (;;) {
+		json_t *figures = kit->provider->figures(kit->provider);
+		json_int_t jobs = json_integer_value(json_object_get(figures, "jobs"));
+		json_decref(figures);
+		if (jobs == 0)
+			break;
+		loop_timer_set(timer, 2);
+		loop_run(kit->loop, NULL);
+	}
+	loop_timer_free(timer);
+}
+
 static inline int kit_compare(const void *a, const void *b)
 {
 	double left = *(const double *)a, right = *(const double *)b;

@@ -1,5 +1,6 @@
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 
 #include "alloc.h"
@@ -8,19 +9,25 @@
 #include "loop.h"
 #include "worker.h"
 
+enum step { NOTHING, MAKE, CLAIM, START, STOP, REMOVE, FREEZE, THAW };
+
 struct job {
 	struct sandbox *sandbox;
-	enum job_kind kind;
+	enum wish wish;
+	enum step step;
+	bool waited_for; /* by somebody, not for the pool */
 	job_done *done;
 	void *data;
 
 	const struct site *site;
-	struct record record; /* a copy */
+	struct record record; /* of WISH_MADE; then a copy of the sandbox's */
 	struct live live;     /* taken from the sandbox, or for it */
 	char token[SANDBOX_TOKEN_LEN + 1];
 	bool failed;
 	struct err err;
 };
+
+static void launch(struct job *job);
 
 /* ---- on a worker ---- */
 
@@ -29,20 +36,22 @@ static int work(struct job *job)
 	const struct site *site = job->site;
 	const char *id = job->record.id;
 
-	switch (job->kind) {
-	case JOB_MAKE:
+	switch (job->step) {
+	case NOTHING:
+		return 0;
+	case MAKE:
 		return box_make(site, &job->record, job->token, &job->live, &job->err);
-	case JOB_CLAIM:
+	case CLAIM:
 		return box_claim(site, &job->record, &job->err);
-	case JOB_START:
+	case START:
 		return box_start(site, &job->record, &job->live, &job->err);
-	case JOB_STOP:
+	case STOP:
 		return box_stop(site, id, &job->live, &job->err);
-	case JOB_REMOVE:
+	case REMOVE:
 		return box_remove(site, id, &job->live, &job->err);
-	case JOB_FREEZE:
+	case FREEZE:
 		return cgroup_freeze(&site->cgroups, id, true, &job->err);
-	case JOB_THAW:
+	case THAW:
 		return cgroup_freeze(&site->cgroups, id, false, &job->err);
 	}
 	return 0;
@@ -55,107 +64,7 @@ static void run(void *data)
 	job->failed = work(job) < 0;
 }
 
-/* ---- on the loop ---- */
-
-static bool takes_live(enum job_kind kind)
-{
-	return kind == JOB_STOP || kind == JOB_REMOVE || kind == JOB_START;
-}
-
-/* Its first process has ended by itself: what served it goes, too. */
-static void on_end(unsigned events, void *data)
-{
-	struct sandbox *sandbox = data;
-
-	(void)events;
-	loop_io_free(sandbox->watch);
-	sandbox->watch = NULL;
-	if (!sandbox->busy)
-		job_start(sandbox, JOB_STOP, NULL, NULL, NULL);
-}
-
-static void watch(struct sandbox *sandbox)
-{
-	if (!sandbox->watch && sandbox->live.init >= 0)
-		loop_io_new(sandbox->local->setup.loop, sandbox->live.init, EPOLLIN, on_end,
-			sandbox, &sandbox->watch, NULL);
-}
-
-static void settle(struct job *job)
-{
-	struct sandbox *sandbox = job->sandbox;
-	bool making = job->kind == JOB_MAKE;
-
-	sandbox->busy = false;
-	if (making || takes_live(job->kind)) {
-		live_release(&sandbox->live);
-		sandbox->live = job->live;
-		job->live = (struct live)LIVE_NONE;
-	}
-	if (!job->failed) {
-		sandbox->record.made |= making;
-		sandbox->record.pooled &= job->kind != JOB_CLAIM;
-	}
-	watch(sandbox);
-}
-
-static void finish(void *data)
-{
-	struct job *job = data;
-	struct sandbox *sandbox = job->sandbox;
-	struct local *local = sandbox->local;
-	bool gone = job->kind == JOB_REMOVE ? !job->failed : job->kind == JOB_MAKE && job->failed;
-
-	if (!job->record.pooled)
-		local->creating--;
-	settle(job);
-	if (gone) {
-		table_drop(&local->table, sandbox);
-		sandbox = NULL;
-	}
-	if (job->done)
-		job->done(
-			sandbox, job->kind == JOB_START, job->failed ? &job->err : NULL, job->data);
-	live_release(&job->live);
-	record_release(&job->record);
-	free(job);
-	pool_refill(local);
-}
-
-static void refuse(void *data)
-{
-	finish(data);
-}
-
-void job_start(
-	struct sandbox *sandbox, enum job_kind kind, const char *token, job_done *done, void *data)
-{
-	struct local *local = sandbox->local;
-	struct job *job = alloc_zero(sizeof *job);
-
-	*job = (struct job){ .sandbox = sandbox,
-		.kind = kind,
-		.done = done,
-		.data = data,
-		.site = &local->site,
-		.live = LIVE_NONE };
-	record_copy(&sandbox->record, &job->record);
-	if (token)
-		snprintf(job->token, sizeof job->token, "%s", token);
-	if (takes_live(kind)) {
-		loop_io_free(sandbox->watch);
-		sandbox->watch = NULL;
-		job->live = sandbox->live;
-		sandbox->live = (struct live)LIVE_NONE;
-	}
-	sandbox->busy = true;
-	if (!job->record.pooled)
-		local->creating++;
-	if (worker_submit(local->setup.workers, run, finish, job, &job->err) < 0) {
-		job->failed = true;
-		loop_post(local->setup.loop, refuse, job);
-	}
-}
+/* ---- its first process ---- */
 
 enum provider_state sandbox_state(const struct sandbox *sandbox)
 {
@@ -167,4 +76,215 @@ enum provider_state sandbox_state(const struct sandbox *sandbox)
 		return PROVIDER_COLD;
 	return cgroup_frozen(&sandbox->local->site.cgroups, sandbox->record.id) ? PROVIDER_PAUSED
 										: PROVIDER_RUNNING;
+}
+
+static void unwatch(struct sandbox *sandbox)
+{
+	loop_io_free(sandbox->watch);
+	sandbox->watch = NULL;
+}
+
+/* It has ended by itself: what served it goes, too. */
+static void on_end(unsigned events, void *data)
+{
+	struct sandbox *sandbox = data;
+
+	(void)events;
+	unwatch(sandbox);
+	if (!sandbox->job)
+		job_ask(sandbox, WISH_COLD, NULL, NULL, NULL, NULL);
+}
+
+static void watch(struct sandbox *sandbox)
+{
+	if (!sandbox->watch && sandbox->live.init >= 0)
+		loop_io_new(sandbox->local->setup.loop, sandbox->live.init, EPOLLIN, on_end,
+			sandbox, &sandbox->watch, NULL);
+}
+
+/* ---- what a wish takes ---- */
+
+static enum step step_to_run(const struct sandbox *sandbox, enum provider_state state)
+{
+	switch (state) {
+	case PROVIDER_GONE:
+		return MAKE;
+	case PROVIDER_COLD:
+		return START;
+	case PROVIDER_PAUSED:
+		return THAW;
+	case PROVIDER_RUNNING:
+		break;
+	}
+	return sandbox->record.pooled ? CLAIM : NOTHING;
+}
+
+static enum step step_for(const struct sandbox *sandbox, enum wish wish)
+{
+	enum provider_state state = sandbox_state(sandbox);
+
+	switch (wish) {
+	case WISH_MADE:
+		return step_to_run(sandbox, state);
+	case WISH_RUNNING:
+		return state == PROVIDER_GONE ? NOTHING : step_to_run(sandbox, state);
+	case WISH_FROZEN:
+		return state == PROVIDER_RUNNING ? FREEZE : NOTHING;
+	case WISH_COLD:
+		return STOP;
+	case WISH_GONE:
+		return REMOVE;
+	}
+	return NOTHING;
+}
+
+static bool takes_live(enum step step)
+{
+	return step == START || step == STOP || step == REMOVE;
+}
+
+/* ---- the end of a job, on the loop ---- */
+
+static void settle(struct job *job)
+{
+	struct sandbox *sandbox = job->sandbox;
+
+	if (job->step == MAKE || takes_live(job->step)) {
+		live_release(&sandbox->live);
+		sandbox->live = job->live;
+		job->live = (struct live)LIVE_NONE;
+	}
+	if (!job->failed && (job->step == MAKE || job->step == CLAIM)) {
+		sandbox->record.made = true;
+		sandbox->record.pooled = job->record.pooled;
+	}
+	if (!job->failed && job->step == REMOVE)
+		sandbox->record.made = false;
+	watch(sandbox);
+}
+
+static void tell(struct job *job, struct sandbox *sandbox)
+{
+	if (job->done)
+		job->done(sandbox, job->step == START, job->failed ? &job->err : NULL, job->data);
+}
+
+static void job_free(struct job *job)
+{
+	live_release(&job->live);
+	record_release(&job->record);
+	free(job);
+}
+
+/* For what was to happen next to a sandbox that is gone. */
+static void disappoint(struct job *job)
+{
+	if (job->wish != WISH_GONE) {
+		job->failed = true;
+		err_set(&job->err, ERR_NOT_FOUND, "there is no sandbox %s any more",
+			job->sandbox->record.id);
+	}
+	tell(job, NULL);
+	job_free(job);
+}
+
+static void finish(void *data)
+{
+	struct job *job = data;
+	struct sandbox *sandbox = job->sandbox;
+	struct local *local = sandbox->local;
+	struct job *next = sandbox->next_job;
+
+	sandbox->job = sandbox->next_job = NULL;
+	local->jobs--;
+	local->waiting -= job->waited_for;
+	settle(job);
+	bool gone = job->failed ? job->step == MAKE : job->step == REMOVE;
+	tell(job, gone ? NULL : sandbox);
+	if (gone && next && next->wish != WISH_MADE) {
+		disappoint(next);
+		next = NULL;
+	}
+	if (next)
+		launch(next);
+	else if (gone)
+		table_drop(&local->table, sandbox);
+	job_free(job);
+	pool_refill(local);
+}
+
+/* ---- its beginning ---- */
+
+static void prepare(struct job *job)
+{
+	struct sandbox *sandbox = job->sandbox;
+
+	if (job->step == MAKE) {
+		job->record.slot = sandbox->record.slot;
+		record_release(&sandbox->record);
+		record_copy(&job->record, &sandbox->record);
+	} else {
+		record_release(&job->record);
+		record_copy(&sandbox->record, &job->record);
+	}
+	if (takes_live(job->step)) {
+		unwatch(sandbox);
+		job->live = sandbox->live;
+		sandbox->live = (struct live)LIVE_NONE;
+	}
+}
+
+static void launch(struct job *job)
+{
+	struct sandbox *sandbox = job->sandbox;
+	struct local *local = sandbox->local;
+
+	sandbox->job = job;
+	job->step = step_for(sandbox, job->wish);
+	prepare(job);
+	job->waited_for = !job->record.pooled || job->step == CLAIM;
+	local->jobs++;
+	local->waiting += job->waited_for;
+	if (job->step != NOTHING &&
+		worker_submit(local->setup.workers, run, finish, job, &job->err) == 0)
+		return;
+	job->failed = job->step != NOTHING;
+	loop_post(local->setup.loop, finish, job);
+}
+
+static void refuse(void *data)
+{
+	struct job *job = data;
+
+	tell(job, NULL);
+	job_free(job);
+}
+
+void job_ask(struct sandbox *sandbox, enum wish wish, struct record *record, const char *token,
+	job_done *done, void *data)
+{
+	struct job *job = alloc_zero(sizeof *job);
+
+	*job = (struct job){ .sandbox = sandbox,
+		.wish = wish,
+		.done = done,
+		.data = data,
+		.site = &sandbox->local->site,
+		.live = LIVE_NONE };
+	if (record) {
+		job->record = *record;
+		*record = (struct record){ .slot = 0 };
+	}
+	if (token)
+		snprintf(job->token, sizeof job->token, "%s", token);
+	if (!sandbox->job) {
+		launch(job);
+	} else if (!sandbox->next_job) {
+		sandbox->next_job = job;
+	} else {
+		job->failed = true;
+		err_set(&job->err, ERR_CONFLICT, "sandbox %s is being changed; try again",
+			sandbox->record.id);
+		loop_post(sandbox->local->setup.loop, refuse, job);
+	}
 }

@@ -55,27 +55,6 @@ static void on_job(struct sandbox *sandbox, bool restarted, const struct err *er
 		answer(sandbox, restarted, reply->done, reply->data);
 }
 
-static void refuse(provider_done *done, void *data, const struct err *err)
-{
-	done(NULL, err, data);
-}
-
-/* The sandbox, if it is there and no job is at work on it; else the caller is told. */
-static struct sandbox *find(struct provider *self, const char *id, provider_done *done, void *data)
-{
-	struct sandbox *sandbox = table_find(&local_of(self)->table, id);
-	struct err err;
-
-	if (sandbox && !sandbox->busy)
-		return sandbox;
-	if (sandbox)
-		err_set(&err, ERR_CONFLICT, "sandbox %s is being changed; try again", id);
-	else
-		err_set(&err, ERR_NOT_FOUND, "there is no sandbox %s here", id);
-	refuse(done, data, &err);
-	return NULL;
-}
-
 /* ---- the calls ---- */
 
 static bool local_reserve(
@@ -98,87 +77,70 @@ static bool local_reserve(
 	return true;
 }
 
+static struct sandbox *add(struct local *local, struct record *record, struct err *err)
+{
+	struct sandbox *sandbox = table_add(&local->table, record, err);
+
+	if (sandbox)
+		sandbox->local = local;
+	return sandbox;
+}
+
 static void local_create(
 	struct provider *self, const struct provider_spec *spec, provider_done *done, void *data)
 {
 	struct local *local = local_of(self);
-	struct record record;
+	struct sandbox *sandbox = table_find(&local->table, spec->id);
+	struct record record, entry;
 	struct err err;
 
 	if (record_from(spec, &local->setup.limits, &record, &err) < 0) {
-		refuse(done, data, &err);
+		done(NULL, &err, data);
 		return;
 	}
-	struct sandbox *sandbox = table_find(&local->table, spec->id);
-	enum job_kind kind = JOB_MAKE;
-	if (sandbox) {
-		record_release(&record);
-		if (!find(self, spec->id, done, data))
-			return;
-		if (sandbox->record.pooled && sandbox->record.made)
-			kind = JOB_CLAIM;
-		else if (sandbox->record.made)
-			kind = sandbox_state(sandbox) == PROVIDER_COLD ? JOB_START : JOB_THAW;
-	} else {
-		sandbox = table_add(&local->table, &record, &err);
+	if (!sandbox) {
+		record_copy(&record, &entry);
+		sandbox = add(local, &entry, &err);
 		if (!sandbox) {
+			record_release(&entry);
 			record_release(&record);
-			refuse(done, data, &err);
+			done(NULL, &err, data);
 			return;
 		}
-		sandbox->local = local;
 	}
-	job_start(sandbox, kind, spec->token, on_job, reply_new(done, data));
+	job_ask(sandbox, WISH_MADE, &record, spec->token, on_job, reply_new(done, data));
+}
+
+static void ask(
+	struct provider *self, const char *id, enum wish wish, provider_done *done, void *data)
+{
+	struct sandbox *sandbox = table_find(&local_of(self)->table, id);
+	struct err err;
+
+	if (sandbox) {
+		job_ask(sandbox, wish, NULL, NULL, on_job, reply_new(done, data));
+	} else if (wish == WISH_GONE) {
+		answer(NULL, false, done, data);
+	} else {
+		err_set(&err, ERR_NOT_FOUND, "there is no sandbox %s here", id);
+		done(NULL, &err, data);
+	}
 }
 
 static void local_resume(struct provider *self, const char *id, provider_done *done, void *data)
 {
-	struct sandbox *sandbox = find(self, id, done, data);
-
-	if (!sandbox)
-		return;
-	switch (sandbox_state(sandbox)) {
-	case PROVIDER_RUNNING:
-		answer(sandbox, false, done, data);
-		break;
-	case PROVIDER_PAUSED:
-		job_start(sandbox, JOB_THAW, NULL, on_job, reply_new(done, data));
-		break;
-	case PROVIDER_COLD:
-		job_start(sandbox, JOB_START, NULL, on_job, reply_new(done, data));
-		break;
-	case PROVIDER_GONE:
-		answer(NULL, false, done, data);
-		break;
-	}
+	ask(self, id, WISH_RUNNING, done, data);
 }
 
 static void local_pause(
 	struct provider *self, const char *id, bool cold, provider_done *done, void *data)
 {
-	struct sandbox *sandbox = find(self, id, done, data);
-
-	if (!sandbox)
-		return;
-	enum provider_state state = sandbox_state(sandbox);
-	if (state == PROVIDER_GONE)
-		answer(NULL, false, done, data);
-	else if (state == PROVIDER_COLD || (state == PROVIDER_PAUSED && !cold))
-		answer(sandbox, false, done, data);
-	else
-		job_start(
-			sandbox, cold ? JOB_STOP : JOB_FREEZE, NULL, on_job, reply_new(done, data));
+	ask(self, id, cold ? WISH_COLD : WISH_FROZEN, done, data);
 }
 
 static void local_destroy(struct provider *self, const char *id, provider_done *done, void *data)
 {
-	if (!table_find(&local_of(self)->table, id)) {
-		answer(NULL, false, done, data);
-		return;
-	}
-	struct sandbox *sandbox = find(self, id, done, data);
-	if (sandbox)
-		job_start(sandbox, JOB_REMOVE, NULL, on_job, reply_new(done, data));
+	ask(self, id, WISH_GONE, done, data);
 }
 
 static void local_status(struct provider *self, const char *id, provider_done *done, void *data)
@@ -216,17 +178,12 @@ static json_t *local_info(struct provider *self, const char *id)
 	const struct local *local = local_of(self);
 	const struct sandbox *sandbox = table_find(&local->table, id);
 
-	if (!sandbox)
-		return json_object();
-	return json_pack("{s:s, s:I}", "address", sandbox->address, "memory_bytes",
-		(json_int_t)cgroup_memory(&local->site.cgroups, id));
+	return sandbox ? info_of(local, sandbox) : json_object();
 }
 
 static json_t *local_figures(struct provider *self)
 {
-	const struct local *local = local_of(self);
-
-	return json_pack("{s:I}", "sandboxes", (json_int_t)local->table.count);
+	return info_figures(local_of(self));
 }
 
 static void local_free(struct provider *self)
@@ -261,12 +218,11 @@ static void adopt(struct local *local, const char *name)
 		record_release(&record);
 		return;
 	}
-	sandbox->local = local;
 	box_find(&local->site, name, &sandbox->live);
 	if (sandbox->record.pooled)
-		job_start(sandbox, JOB_REMOVE, NULL, NULL, NULL);
+		job_ask(sandbox, WISH_GONE, NULL, NULL, NULL, NULL);
 	else if (sandbox->live.init < 0)
-		job_start(sandbox, JOB_STOP, NULL, NULL, NULL);
+		job_ask(sandbox, WISH_COLD, NULL, NULL, NULL, NULL);
 }
 
 static int adopt_all(struct local *local, struct err *err)
@@ -308,6 +264,7 @@ int provider_local_open(const struct provider_setup *setup, struct provider **ou
 		free(local);
 		return -1;
 	}
+	pool_open(local);
 	if (adopt_all(local, err) < 0) {
 		local_free(&local->base);
 		return -1;

@@ -17,31 +17,48 @@ struct local {
 	struct provider_setup setup;
 	struct site site;
 	struct table table;
-	size_t creating; /* jobs that somebody waits for */
-	bool filling;    /* a sandbox for the pool is being made */
+	size_t jobs;    /* that are under way */
+	size_t waiting; /* of these, for sandboxes that are somebody's */
+	bool filling;   /* a sandbox for the pool is being made */
 	struct loop_timer *refill;
 };
 
-enum job_kind { JOB_MAKE, JOB_CLAIM, JOB_START, JOB_STOP, JOB_REMOVE, JOB_FREEZE, JOB_THAW };
+/* How a sandbox is to be. */
+enum wish { WISH_MADE, WISH_RUNNING, WISH_FROZEN, WISH_COLD, WISH_GONE };
 
+/* `sandbox` is NULL where it is no more. */
 typedef void job_done(struct sandbox *sandbox, bool restarted, const struct err *err, void *data);
 
 /*
- * Starts one for a sandbox that is not busy. `done` (NULL is allowed) is called on the loop;
- * with JOB_REMOVE that went well `sandbox` is NULL there, as it is with a failed JOB_MAKE.
+ * Brings a sandbox there; `done` (NULL is allowed) is called later on the loop. Where the engine
+ * itself is at work on it, that is waited for. WISH_MADE takes `record` over and the token.
  */
-void job_start(
-	struct sandbox *sandbox, enum job_kind kind, const char *token, job_done *done, void *data);
+void job_ask(struct sandbox *sandbox, enum wish wish, struct record *record, const char *token,
+	job_done *done, void *data);
 
 /* How it is. */
 enum provider_state sandbox_state(const struct sandbox *sandbox);
 
 /* ---- pool.c ---- */
 
-/* Makes more prepared sandboxes, when nobody waits. */
+struct pool_figures {
+	int64_t ready, memory_bytes;
+};
+
+void pool_open(struct local *local);
+
+/* Makes one more prepared sandbox, where one is missing and nobody waits. */
 void pool_refill(struct local *local);
 
 /* A prepared one that is what `want` asks for, or NULL. */
 struct sandbox *pool_find(struct local *local, const struct record *want);
+
+void pool_count(const struct local *local, struct pool_figures *out);
+
+/* ---- info.c ---- */
+
+/* The provider's info() and figures(). */
+json_t *info_of(const struct local *local, const struct sandbox *sandbox);
+json_t *info_figures(const struct local *local);
 
 #endif

@@ -63,8 +63,8 @@ static void add_own_networks(struct buf *rules)
 		in_addr_t mask = ((const struct sockaddr_in *)at->ifa_netmask)->sin_addr.s_addr;
 		network.s_addr &= mask;
 		if (inet_ntop(AF_INET, &network, text, sizeof text))
-			buf_addf(rules, "  ip daddr %s/%d counter reject\n", text,
-				__builtin_popcount(mask));
+			buf_addf(
+				rules, "  ip daddr %s/%d reject\n", text, __builtin_popcount(mask));
 	}
 	freeifaddrs(list);
 }
@@ -120,7 +120,7 @@ static int set_rules(
 			     "  meta nfproto ipv6 reject\n"
 			     "  ip daddr 10.0.2.3 udp dport 53 accept\n"
 			     "  ip daddr 10.0.2.3 tcp dport 53 accept\n");
-	buf_addf(&rules, "  ip daddr { %s } counter reject\n", private_networks);
+	buf_addf(&rules, "  ip daddr { %s } reject\n", private_networks);
 	add_own_networks(&rules);
 	if (record->network == NETWORK_ALLOW)
 		add_allowed(&rules, record->allow);

@@ -14,16 +14,17 @@
 #include "site.h"
 
 struct err;
-struct loop_io;
+struct job;
 struct local;
+struct loop_io;
 
 struct sandbox {
 	struct record record;
 	struct live live;                  /* not while a job that ends it has it */
 	char token[SANDBOX_TOKEN_LEN + 1]; /* of a prepared one, until it is handed out */
 	char address[16];
-	bool busy;     /* a job is at work on it */
-	bool reserved; /* promised by reserve() */
+	struct job *job, *next_job; /* at work on it, and what waits for that */
+	bool reserved;              /* promised by reserve() */
 
 	struct local *local;
 	struct loop_io *watch; /* of its first process */
