@@ -11,7 +11,6 @@
 #include "env_file.h"
 #include "err.h"
 #include "log.h"
-#include "version.h"
 
 #define TEXT(member) OPTION_TEXT, offsetof(struct config, member), 0, 0
 #define SECRET(member) OPTION_SECRET, offsetof(struct config, member), 0, 0

@@ -80,19 +80,13 @@ static void tell_head(struct fetch *fetch)
 
 /* ---- what libcurl asks of the loop ---- */
 
-static int code_of(CURLcode code)
+static enum err_code code_of(CURLcode code)
 {
-	switch (code) {
-	case CURLE_OPERATION_TIMEDOUT:
+	if (code == CURLE_OPERATION_TIMEDOUT)
 		return ERR_TIMEOUT;
-	case CURLE_FILESIZE_EXCEEDED:
-		return ERR_LIMIT;
-	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
+	if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
 		return ERR_INVALID;
-	default:
-		return ERR_IO;
-	}
+	return ERR_IO;
 }
 
 static void end(struct fetch *fetch, CURLcode code)
@@ -104,7 +98,7 @@ static void end(struct fetch *fetch, CURLcode code)
 	if (code != CURLE_OK && fetch->dial_err.code)
 		err = fetch->dial_err;
 	else if (code != CURLE_OK)
-		err_set(&err, (enum err_code)code_of(code), "%s",
+		err_set(&err, code_of(code), "%s",
 			*fetch->problem ? fetch->problem : curl_easy_strerror(code));
 	fetch->events.end(fetch, code == CURLE_OK ? NULL : &err, fetch->data);
 }

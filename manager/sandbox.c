@@ -139,12 +139,12 @@ static json_t *ports_of(const struct sandbox *sandbox)
 	return ports ? ports : json_array();
 }
 
-static bool has_port(const json_t *ports, uint16_t port)
+static bool has_port(json_t *ports, uint16_t port)
 {
 	size_t i;
 	json_t *value;
 
-	json_array_foreach((json_t *)ports, i, value) {
+	json_array_foreach(ports, i, value) {
 		if (json_integer_value(value) == port)
 			return true;
 	}
