@@ -299,7 +299,7 @@ int manager_open(struct manager *manager, const struct config *config,
 	TAILQ_INIT(&manager->sandboxes);
 	raise_descriptor_limit();
 	signal(SIGPIPE, SIG_IGN);
-	umask(077);
+	umask(022); /* what is private says so; what a sandbox is shown must be readable */
 	if (make_data_dir(config->data_dir, err) < 0 || loop_new(&manager->loop, err) < 0 ||
 		watch_signals(manager, err) < 0 ||
 		store_open(manager->loop, config->database_url, &manager->store, err) < 0)
