@@ -184,15 +184,17 @@ static void arm_timer(struct watch *watch)
 		loop_timer_set(watch->timer, wait > BURST_MS ? wait : BURST_MS);
 }
 
-/* Says what is to be said; the watch may be gone afterwards. */
+/* Says what is to be said; the watch may be gone afterwards. What changed in the workspace before
+ * all of it was watched is said soon after ready(): not everybody waited for that. */
 static void announce(struct watch *watch, const struct err *err)
 {
 	watch->scans = 0;
-	if (watch->stale)
+	if (!watch->armed)
+		watch->changed &= !watch->path && !err;
+	if (watch->stale || (watch->changed && !watch->armed))
 		arm_timer(watch);
 	if (!watch->armed) {
 		watch->armed = true;
-		watch->changed = false;
 		watch->events->ready(watch->data, err);
 	} else if (watch->changed) {
 		watch->changed = false;
@@ -242,6 +244,15 @@ static void scan(struct watch *watch)
 		return;
 	}
 	watch->scanning = true;
+}
+
+/* Changes of the workspace's own names count from the first moment on. Where there is no room
+ * the scan says so. */
+static void watch_root(struct watch *watch)
+{
+	scan_root(watch->watcher->workspace->roots, &watch->scan);
+	take_scan(watch, NULL);
+	scan_release(&watch->scan);
 }
 
 static void on_timer(void *data)
@@ -388,6 +399,8 @@ static int add_watch(struct watcher *watcher, char *path, const struct watch_eve
 		watch->next->link = &watch->next;
 	watcher->watches = watch;
 	*out = watch;
+	if (!path)
+		watch_root(watch);
 	scan(watch);
 	return 0;
 }

@@ -38,7 +38,8 @@ struct watch_events {
 int watch_file(struct watcher *watcher, const char *path, size_t len,
 	const struct watch_events *events, void *data, struct watch **out, struct err *err);
 
-/* Names in the workspace: of its upper directories, hidden ones left out; once a second at most. */
+/* Names in the workspace: of its upper directories, hidden ones left out; once a second at most.
+ * Its own names are watched when this returns, so a change before ready() is told after it. */
 int watch_tree(struct watcher *watcher, const struct watch_events *events, void *data,
 	struct watch **out, struct err *err);
 

@@ -76,6 +76,16 @@ void scan_file(const struct path_roots *roots, const char *path, struct scan *ou
 
 /* ---- the workspace's directories ---- */
 
+void scan_root(const struct path_roots *roots, struct scan *out)
+{
+	AUTO_CLOSE int fd = fcntl(path_root_fd(roots, 0), F_DUPFD_CLOEXEC, 0);
+	struct stat st;
+
+	*out = (struct scan){ 0 };
+	if (fd >= 0 && fstat(fd, &st) == 0)
+		add(out, PLACE_TREE, steal_fd(&fd), &st, NULL);
+}
+
 struct pending {
 	char **paths; /* below the workspace; a queue */
 	size_t count, max;

@@ -32,6 +32,9 @@ struct scan {
 /* Opens what there is on the way to an absolute path, from the root on. Any thread. */
 void scan_file(const struct path_roots *roots, const char *path, struct scan *out);
 
+/* The workspace itself, which is open already: never blocks. */
+void scan_root(const struct path_roots *roots, struct scan *out);
+
 /* Opens the workspace's directories, upper ones first, hidden ones left out. Any thread. */
 void scan_tree(const struct path_roots *roots, size_t max, struct scan *out);
 

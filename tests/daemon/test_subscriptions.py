@@ -323,6 +323,12 @@ def test_a_session_subscribes_and_hears_on_its_stream(server: Daemon, version: s
         assert stream.next() == {"jsonrpc": "2.0", "method": LISTED}
 
 
+def test_a_session_hears_of_names_from_the_opening_of_its_stream_on(legacy: Mcp) -> None:
+    with session_stream(legacy) as stream:
+        write(legacy.daemon.workspace / "a")
+        expect(stream, LISTED)
+
+
 def test_each_session_hears_of_its_own_resources(server: Daemon) -> None:
     one, two = Mcp(server, LEGACY[0]), Mcp(server, LEGACY[0])
     a, b = server.workspace / "a", server.workspace / "b"
@@ -438,6 +444,14 @@ def test_stdio_of_the_older_eras_hears_of_everything(pipe: Pipe) -> None:
     write(pipe.workspace / "a")
     heard = [pipe.next(), pipe.next()]
     assert {m["method"] for m in heard} == {UPDATED, LISTED}
+    assert pipe.end() == ""
+
+
+def test_stdio_hears_of_names_from_the_handshake_on(pipe: Pipe) -> None:
+    pipe.send("initialize", 1, protocolVersion=LEGACY[0], capabilities={}, clientInfo={})
+    assert pipe.next()["id"] == 1
+    write(pipe.workspace / "a")
+    assert pipe.next() == {"jsonrpc": "2.0", "method": LISTED}
     assert pipe.end() == ""
 
 

@@ -154,6 +154,19 @@ static void hears_of_directories_in_the_workspace(void)
 	tear_down();
 }
 
+static void hears_of_names_that_come_before_it_is_ready(void)
+{
+	AUTO_SCRATCH struct scratch scratch = scratch_enter();
+
+	set_up();
+	MUST(watch_tree(rig.watcher, &events, NULL, &rig.watch, NULL));
+	scratch_text("ws/a", "1");
+	CHECK(hear(TIMEOUT_MS) && rig.ready == 1 && rig.changed == 0);
+	CHECK(hears_change());
+	CHECK(!hear(QUIET_MS));
+	tear_down();
+}
+
 static void refuses_what_is_too_deep(void)
 {
 	AUTO_SCRATCH struct scratch scratch = scratch_enter();
@@ -186,5 +199,6 @@ static void may_be_freed_while_it_looks(void)
 }
 
 TESTS(CASE(hears_of_a_file_that_comes_changes_and_goes), CASE(hears_nothing_of_its_neighbours),
-	CASE(hears_of_directories_in_the_workspace), CASE(refuses_what_is_too_deep),
+	CASE(hears_of_directories_in_the_workspace),
+	CASE(hears_of_names_that_come_before_it_is_ready), CASE(refuses_what_is_too_deep),
 	CASE(may_be_freed_while_it_looks))
