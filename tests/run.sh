@@ -102,12 +102,12 @@ run_ctest() {
 		--test-output-size-passed 1000000 --test-output-size-failed 1000000
 }
 
-# What hangs is ended, and has failed.
+# A test that hangs has failed after its time limit (pytest.ini), a run after this one.
 run_pytest() {
 	local preset=$1
 	shift
 	SANDBOX_BUILD=$PWD/build/$preset timeout --kill-after=10 900 "$cache/pytest/bin/pytest" \
-		-c tests/pytest.ini --junitxml="$xml" "$@"
+		-c tests/pytest.ini -n "$jobs" --junitxml="$xml" "$@"
 }
 
 mkdir -p "$results"
@@ -122,16 +122,17 @@ install
 if wants unit daemon clients conformance && build dev; then
 	if wants unit; then run dev unit run_ctest dev; fi
 	if wants daemon; then
-		run dev daemon run_pytest dev tests/daemon -m "${quick:+not slow and }not clients"
+		run dev daemon run_pytest dev tests/daemon -m "not slow and not clients"
+		[ -n "$quick" ] || run dev slow run_pytest dev tests/daemon -m slow -n 0
 	fi
 	if wants clients; then run dev clients run_pytest dev tests/daemon -m clients; fi
-	if wants conformance; then run dev conformance run_pytest dev tests/conformance; fi
+	if wants conformance; then run dev conformance run_pytest dev tests/conformance -n 0; fi
 fi
 export SEARCH_TREES=15
 if wants asan && build asan; then
 	run asan unit run_ctest asan
 	run asan daemon run_pytest asan tests/daemon -m "not slow and not clients"
-	if wants conformance; then run asan conformance run_pytest asan tests/conformance; fi
+	if wants conformance; then run asan conformance run_pytest asan tests/conformance -n 0; fi
 fi
 if wants tsan && build tsan; then
 	run tsan unit run_ctest tsan

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from daemon import ROOT, environment, expect_no_children
 
-pytestmark = pytest.mark.slow
-
 BUILD_SECONDS = 300
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(BUILD_SECONDS)]
 
 
 @pytest.fixture

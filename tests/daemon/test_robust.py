@@ -64,16 +64,19 @@ def test_ten_thousand_idle_streams(descriptors: None, server: Daemon) -> None:
 
 def test_a_thousand_commands_at_once(descriptors: None, server: Daemon) -> None:
     modern = Mcp(server)
-    command = "echo here >>count; until [ -e end ]; do sleep 0.5; done; echo $0 done"
-    count = server.workspace / "count"
+    command = "echo here >>count; read -r _ <gate; echo $0 done"
+    count, gate = server.workspace / "count", server.workspace / "gate"
+    os.mkfifo(gate)
     with ExitStack() as stack:
         params: Json = {"name": "run_command", "arguments": {"command": command}}
         calls = [stack.enter_context(modern.begin("tools/call", params)) for _ in range(1000)]
-        wait_until(lambda: count.exists() and count.read_text().count("here") == 1000, "1000", 120)
+        wait_until(lambda: count.exists() and count.read_text().count("here") == 1000, "1000", 60)
         assert exchange(server, "GET", "/health").status == 200
-        (server.workspace / "end").touch()
-        for call in calls:
-            assert "done" in call.reply.result["content"][0]["text"]
+        with gate.open("w") as go:
+            go.write("\n" * len(calls))
+            go.flush()
+            for call in calls:
+                assert "done" in call.reply.result["content"][0]["text"]
 
 
 def test_health_answers_while_every_worker_is_busy(server: Daemon) -> None:
