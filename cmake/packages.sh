@@ -34,6 +34,10 @@ install_packages() {
 		return 1
 	fi
 	[ "$(id -u)" -eq 0 ] || sudo=sudo
+	if [ -n "$sudo" ] && ! command -v sudo >/dev/null; then
+		echo "Please have root run: apt-get install $missing libc6-dev" >&2
+		return 1
+	fi
 	echo "Installing $missing" >&2
 	export DEBIAN_FRONTEND=noninteractive
 	$sudo apt-get update -qq &&
