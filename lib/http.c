@@ -172,6 +172,11 @@ static void request_free(struct http_request *request)
 		free(request->headers[i].name);
 		free(request->headers[i].value);
 	}
+	while (request->trimmed) {
+		struct trimmed_value *next = request->trimmed->next;
+		free(request->trimmed);
+		request->trimmed = next;
+	}
 	if (request->response)
 		MHD_destroy_response(request->response);
 	free(request);

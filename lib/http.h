@@ -65,7 +65,10 @@ const char *http_path(const struct http_request *request); /* percent-decoded, w
 /* A query parameter, percent-decoded; NULL where absent. `len` may be NULL; the text may hold a
  * NUL, which `len` tells. */
 const char *http_query(const struct http_request *request, const char *name, size_t *len);
-const char *http_header(const struct http_request *request, const char *name);  /* or NULL */
+
+/* A header's value, or NULL. The white space around it is not part of it (RFC 9110, section
+ * 5.5). */
+const char *http_header(struct http_request *request, const char *name);
 
 /* How often a header came: a doubled one is no proof of anything. */
 size_t http_header_count(const struct http_request *request, const char *name);

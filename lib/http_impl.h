@@ -25,6 +25,13 @@ struct http_connection {
 	struct http_connection *next, **link;
 };
 
+/* A header's value without the white space behind it, which libmicrohttpd leaves there. */
+struct trimmed_value {
+	const char *whole;
+	struct trimmed_value *next;
+	char text[];
+};
+
 struct reply_header {
 	char *name, *value;
 };
@@ -36,6 +43,7 @@ struct http_request {
 	const char *method_name, *path;
 	enum http_method method;
 	void *user;
+	struct trimmed_value *trimmed;
 
 	struct buf body;
 	bool announces_body, head_pending, in_memory, body_done, paused, suspended, discarding;

@@ -9,6 +9,8 @@
 
 enum { FIRST_RESERVE = 64 * 1024 };
 
+static const char white[] = " \t";
+
 enum http_method http_method(const struct http_request *request)
 {
 	return request->method;
@@ -37,9 +39,31 @@ const char *http_query(const struct http_request *request, const char *name, siz
 	return value ? value : "";
 }
 
-const char *http_header(const struct http_request *request, const char *name)
+static const char *trimmed(struct http_request *request, const char *whole, size_t len)
 {
-	return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
+	for (const struct trimmed_value *known = request->trimmed; known; known = known->next) {
+		if (known->whole == whole)
+			return known->text;
+	}
+	struct trimmed_value *value = alloc_zero(sizeof *value + len + 1);
+	value->whole = whole;
+	memcpy(value->text, whole, len);
+	value->next = request->trimmed;
+	request->trimmed = value;
+	return value->text;
+}
+
+const char *http_header(struct http_request *request, const char *name)
+{
+	const char *value = MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
+
+	if (!value)
+		return NULL;
+	value += strspn(value, white);
+	size_t len = strlen(value), kept = len;
+	while (kept > 0 && strchr(white, value[kept - 1]))
+		kept--;
+	return kept == len ? value : trimmed(request, value, kept);
 }
 
 struct count {

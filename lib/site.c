@@ -86,7 +86,7 @@ static bool configured_origin(const struct site *site, const char *origin)
  * Browsers leave Origin out where a page loads a script or an image, and say by Fetch Metadata
  * that it is another site's. Following a link shows that site nothing.
  */
-static bool loaded_by_stranger(const struct http_request *request)
+static bool loaded_by_stranger(struct http_request *request)
 {
 	const char *site = http_header(request, "Sec-Fetch-Site");
 	const char *mode = http_header(request, "Sec-Fetch-Mode");
@@ -95,7 +95,7 @@ static bool loaded_by_stranger(const struct http_request *request)
 	       (!mode || strcmp(mode, "navigate") != 0);
 }
 
-enum site_verdict site_check(const struct site *site, const struct http_request *request)
+enum site_verdict site_check(const struct site *site, struct http_request *request)
 {
 	const char *host = http_header(request, "Host");
 	const char *origin = http_header(request, "Origin");

@@ -25,7 +25,7 @@ enum site_verdict {
 };
 
 /* Loopback names and `host` are always answered; a page's own server is its own origin. */
-enum site_verdict site_check(const struct site *site, const struct http_request *request);
+enum site_verdict site_check(const struct site *site, struct http_request *request);
 
 /* Sets the CORS headers for the request's allowed origin, with what scripts may see of answers. */
 void site_allow_origin(struct http_request *request, const char *exposed_headers);

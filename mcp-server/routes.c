@@ -62,7 +62,7 @@ static const struct route *find(const char *path, enum http_method method, bool 
 	return NULL;
 }
 
-static bool is_browser(const struct http_request *request)
+static bool is_browser(struct http_request *request)
 {
 	const char *accept = http_header(request, "Accept");
 

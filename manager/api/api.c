@@ -189,7 +189,7 @@ static void on_body_gone(struct http_request *request, void *data)
 	api_call_free(data);
 }
 
-static bool is_type(const struct http_request *request, const char *wanted)
+static bool is_type(struct http_request *request, const char *wanted)
 {
 	const char *type = http_header(request, "Content-Type");
 	size_t len = type ? strcspn(type, "; \t") : 0;

@@ -119,7 +119,7 @@ int fields_check(
 	const struct field *fields, json_t *body, json_t **out, struct buf *problems);
 
 /* The body of a GET, from its query; the same rules. */
-json_t *fields_from_query(const struct field *fields, const struct http_request *request);
+json_t *fields_from_query(const struct field *fields, struct http_request *request);
 
 /* A field of the checked body; NULL, 0 or false where it is absent. */
 const char *call_text(const struct api_call *call, const char *name);

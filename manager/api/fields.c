@@ -229,7 +229,7 @@ static json_t *from_text(const struct field *field, const char *text, size_t len
 	return *end ? json_stringn(text, len) : json_integer(number);
 }
 
-json_t *fields_from_query(const struct field *fields, const struct http_request *request)
+json_t *fields_from_query(const struct field *fields, struct http_request *request)
 {
 	json_t *body = json_object();
 

@@ -288,6 +288,17 @@ def test_a_session_that_never_was_is_not_found(legacy: Mcp, id: str) -> None:
     assert reply.status == 404
 
 
+@pytest.mark.parametrize("around", ["  {}", "{} ", "\t {}\t \t"])
+def test_the_space_around_a_header_is_no_part_of_it(legacy: Mcp, around: str) -> None:
+    headers = {
+        "Mcp-Session-Id": around.format(legacy.session),
+        "MCP-Protocol-Version": around.format(legacy.version),
+    }
+    assert legacy.request("tools/list", **headers).result["tools"]
+    headers["Mcp-Session-Id"] = around.format(legacy.session[:20] + " " + legacy.session[20:])
+    assert legacy.request("tools/list", **headers).status == 404
+
+
 def test_a_changed_session_id_is_not_found(legacy: Mcp) -> None:
     assert legacy.session
     last = "A" if legacy.session[-1] != "A" else "Q"

@@ -91,6 +91,12 @@ def test_a_stream_that_broke_goes_on(begin: Begin, resume: Resume) -> None:
     assert [message["id"] for message in rest.messages()] == [talk.id]
 
 
+def test_the_space_around_an_event_s_id_is_no_part_of_it(begin: Begin, resume: Resume) -> None:
+    talk, event_id = begin(LEAVES)
+    assert list(talk.messages()) == []
+    assert next(resume(f"\t{event_id} ").messages())["id"] == talk.id
+
+
 def test_the_client_may_notice_first_and_come_back_again(begin: Begin, resume: Resume) -> None:
     talk, event_id = begin(ASKS)
     asked = talk.next()
