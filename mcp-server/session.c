@@ -22,7 +22,7 @@
 
 /* The sealed bytes: 1 revision, 1 capabilities, 4 time of issue, 10 nonce; then 16 of the MAC. */
 enum { CLAIM_BYTES = 16, SEAL_BYTES = 16, ID_BYTES = CLAIM_BYTES + SEAL_BYTES };
-enum { BUCKETS = 4096, IDLE_KEPT = 2048 };
+enum { BUCKETS = 4096, PLAIN_KEPT = 2048, SHED_AT_ONCE = 2 };
 
 #define SEAL_LABEL "mcp session"
 
@@ -42,7 +42,14 @@ struct session {
 	struct listener *listener;
 
 	struct session *next_in_bucket;
-	struct session *newer, *older; /* in the order of use */
+	struct idle *idle; /* the list that it is in; NULL while in use */
+	struct session *newer, *older;
+};
+
+/* Sessions that may be forgotten, in the order of their last use. */
+struct idle {
+	struct session *newest, *oldest;
+	size_t count;
 };
 
 struct sessions {
@@ -50,7 +57,8 @@ struct sessions {
 	struct tombstones *tombstones;
 	size_t max, count;
 	struct session *buckets[BUCKETS];
-	struct session *newest, *oldest;
+	struct idle plain;    /* nothing is lost with them: the id says it all */
+	struct idle stateful; /* a log level or subscriptions would be */
 };
 
 struct sessions *sessions_new(const struct secret *secret, int state_fd, size_t max)
@@ -71,31 +79,37 @@ static struct session **bucket_of(struct sessions *sessions, const unsigned char
 	return &sessions->buckets[(raw[CLAIM_BYTES] | raw[CLAIM_BYTES + 1] << 8) % BUCKETS];
 }
 
-static void unlink_use(struct session *session)
+static void leave_idle(struct session *session)
 {
-	struct sessions *sessions = session->owner;
+	struct idle *idle = session->idle;
 
-	if (session->newer)
-		session->newer->older = session->older;
-	else
-		sessions->newest = session->older;
-	if (session->older)
-		session->older->newer = session->newer;
-	else
-		sessions->oldest = session->newer;
+	if (!idle)
+		return;
+	*(session->newer ? &session->newer->older : &idle->newest) = session->older;
+	*(session->older ? &session->older->newer : &idle->oldest) = session->newer;
+	session->newer = session->older = NULL;
+	session->idle = NULL;
+	idle->count--;
 }
 
-static void link_newest(struct session *session)
+static void enter_idle(struct session *session, struct idle *idle)
+{
+	session->older = idle->newest;
+	*(idle->newest ? &idle->newest->newer : &idle->oldest) = session;
+	idle->newest = session;
+	session->idle = idle;
+	idle->count++;
+}
+
+/* Puts it where it belongs, as the one used last. A local one is in no list. */
+static void settle(struct session *session)
 {
 	struct sessions *sessions = session->owner;
+	bool plain = session->log_level == LOG_NONE && !session->listener;
 
-	session->newer = NULL;
-	session->older = sessions->newest;
-	if (sessions->newest)
-		sessions->newest->newer = session;
-	else
-		sessions->oldest = session;
-	sessions->newest = session;
+	leave_idle(session);
+	if (*session->id && !session->calls && !session->stream)
+		enter_idle(session, plain ? &sessions->plain : &sessions->stateful);
 }
 
 static void forget(struct session *session)
@@ -106,37 +120,24 @@ static void forget(struct session *session)
 	while (*place != session)
 		place = &(*place)->next_in_bucket;
 	*place = session->next_in_bucket;
-	unlink_use(session);
+	leave_idle(session);
 	sessions->count--;
 	listener_free(session->listener);
 	free(session);
 }
 
-static bool in_use(const struct session *session)
-{
-	return session->calls || session->stream;
-}
-
-/* Drops ids that were not used for long, and state that nobody would miss, to make room. */
+/* Forgets those not used for the longest time: plain ones beyond what is kept of them, others
+ * only where there is no room else. A few at a time: many may fall idle at once. */
 static void make_room(struct sessions *sessions)
 {
-	struct session *session = sessions->oldest;
-
-	for (int looked = 0; session && looked < 64; looked++) {
-		struct session *newer = session->newer;
-		bool plain = session->log_level == LOG_NONE && !session->listener;
-		bool surplus = sessions->count >= sessions->max ||
-			       (plain && sessions->count >= IDLE_KEPT);
-		if (!surplus)
-			break;
-		if (in_use(session)) {
-			unlink_use(session);
-			link_newest(session);
-		} else {
-			forget(session);
-		}
-		session = newer;
-	}
+	for (int i = 0; i < SHED_AT_ONCE && sessions->plain.count >= PLAIN_KEPT; i++)
+		forget(sessions->plain.oldest);
+	if (sessions->count < sessions->max)
+		return;
+	struct session *oldest =
+		sessions->plain.oldest ? sessions->plain.oldest : sessions->stateful.oldest;
+	if (oldest)
+		forget(oldest);
 }
 
 static struct session *remember(struct sessions *sessions, const unsigned char raw[ID_BYTES],
@@ -157,8 +158,8 @@ static struct session *remember(struct sessions *sessions, const unsigned char r
 	struct session **place = bucket_of(sessions, raw);
 	session->next_in_bucket = *place;
 	*place = session;
-	link_newest(session);
 	sessions->count++;
+	settle(session);
 	return session;
 }
 
@@ -182,9 +183,11 @@ void sessions_free(struct sessions *sessions)
 {
 	if (!sessions)
 		return;
-	while (sessions->oldest) {
-		release(sessions->oldest);
-		forget(sessions->oldest);
+	for (size_t i = 0; i < BUCKETS; i++) {
+		while (sessions->buckets[i]) {
+			release(sessions->buckets[i]);
+			forget(sessions->buckets[i]);
+		}
 	}
 	tombstones_close(sessions->tombstones);
 	free(sessions);
@@ -275,10 +278,7 @@ struct session *session_find(struct sessions *sessions, const char *id)
 		return NULL;
 	struct session *session = find_cached(sessions, bytes);
 	if (session && session->generation == secret_generation(sessions->secret)) {
-		if (session != sessions->newest) {
-			unlink_use(session);
-			link_newest(session);
-		}
+		settle(session);
 		return session;
 	}
 	if (session || !genuine(sessions, bytes) ||
@@ -347,6 +347,7 @@ int session_log_level(const struct session *session)
 void session_set_log_level(struct session *session, int level)
 {
 	session->log_level = level;
+	settle(session);
 }
 
 void session_add_call(struct session *session, struct call *call)
@@ -356,14 +357,15 @@ void session_add_call(struct session *session, struct call *call)
 	if (call->next)
 		call->next->link = &call->next;
 	session->calls = call;
+	settle(session);
 }
 
 void session_remove_call(struct session *session, struct call *call)
 {
-	(void)session;
 	*call->link = call->next;
 	if (call->next)
 		call->next->link = call->link;
+	settle(session);
 }
 
 struct call *session_find_call(struct session *session, const json_t *id)
@@ -388,6 +390,7 @@ void session_set_stream(struct session *session, struct sse *stream, struct sess
 	session->stream = stream;
 	session->stream_holder = holder;
 	*holder = session;
+	settle(session);
 	if (old)
 		sse_end(old);
 }
@@ -398,6 +401,7 @@ void session_drop_stream(struct session *session)
 		*session->stream_holder = NULL;
 	session->stream_holder = NULL;
 	session->stream = NULL;
+	settle(session);
 }
 
 struct sse *session_stream(const struct session *session)
@@ -432,4 +436,5 @@ struct listener *session_listener(const struct session *session)
 void session_set_listener(struct session *session, struct listener *listener)
 {
 	session->listener = listener;
+	settle(session);
 }
