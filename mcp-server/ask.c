@@ -40,6 +40,7 @@ static const struct {
 
 static struct ask *ask_of(struct call *call)
 {
+	call_expect_loop(call);
 	if (!call->ask)
 		call->ask = alloc_zero(sizeof *call->ask);
 	return call->ask;
@@ -319,6 +320,7 @@ void ask_send(struct call *call)
 {
 	struct err err;
 
+	call_expect_loop(call);
 	if (call->ask && call->peer.modern && (call->ask->requests || call->ask->state_out)) {
 		send_modern(call);
 	} else if (call->ask && call->ask->requests) {
@@ -344,13 +346,19 @@ static void run_again(struct call *call)
 	call->again(call);
 }
 
+/* One that asked and then went on on a worker is not waiting. */
+static bool is_waiting(const struct call *call)
+{
+	return !call->on_worker && call->ask && call->ask->requests;
+}
+
 /* The key under which the request with this id was asked and not answered yet; or NULL. */
 static const char *find_asked(const struct call *call, const json_t *id)
 {
 	const char *key;
 	json_t *request;
 
-	json_object_foreach(call->ask ? call->ask->requests : NULL, key, request) {
+	json_object_foreach(is_waiting(call) ? call->ask->requests : NULL, key, request) {
 		if (json_equal(json_object_get(request, "id"), id) &&
 			!json_object_get(call->ask->answers, key))
 			return key;
@@ -393,16 +401,22 @@ void ask_answered(struct session *session, const json_t *response)
 	}
 }
 
-void ask_give_up(struct session *session)
+static struct call *first_waiting(struct session *session)
 {
 	struct call *call = session_calls(session);
+
+	while (call && !is_waiting(call))
+		call = call->next;
+	return call;
+}
+
+/* From the start each time: the end of one call may take others along. */
+void ask_give_up(struct session *session)
+{
+	struct call *call;
 	struct err err;
 
 	err_set(&err, ERR_CANCELLED, "The client left before it answered");
-	while (call) {
-		struct call *next = call->next;
-		if (call->ask && call->ask->requests)
-			fail(call, &err);
-		call = next;
-	}
+	while ((call = first_waiting(session)))
+		fail(call, &err);
 }

@@ -7,7 +7,7 @@
  * 2026-07-28 that is a multi round-trip request (basic/patterns/mrtr): the client sends the same
  * request again. In the older eras the server sends requests of its own, on the stream of the
  * call. Each run sees the answers to the questions of the one before; what it has to know of
- * earlier ones belongs into the state. Loop thread only.
+ * earlier ones belongs into the state. Loop thread only: where a worker asks, the process ends.
  */
 #include <jansson.h>
 #include <stdbool.h>

@@ -61,6 +61,12 @@ void call_free(struct call *call)
 	free(call);
 }
 
+void call_expect_loop(const struct call *call)
+{
+	if (call->on_worker)
+		abort();
+}
+
 void call_serve(struct call *call, struct server *server)
 {
 	call->server = server;
@@ -94,6 +100,7 @@ unsigned rpc_status(int code, bool modern)
 
 static void respond(struct call *call, bool fits)
 {
+	call_expect_loop(call);
 	if (!fits) {
 		call->status = 200;
 		result_error(&call->result, RPC_INTERNAL_ERROR,
@@ -142,6 +149,19 @@ void call_reply_err(struct call *call, const struct err *err)
 		err->msg);
 }
 
+/* ---- on a worker and back ---- */
+
+static int hand_over(struct call *call, worker_fn *run, worker_fn *done, struct err *err)
+{
+	if (!call->tool_err)
+		call->tool_err = alloc_zero(sizeof *call->tool_err);
+	call->on_worker = true;
+	int failed = worker_submit(call->workspace->pool, run, done, call, err);
+	if (failed)
+		call->on_worker = false;
+	return failed;
+}
+
 /* ---- running a tool ---- */
 
 static void finish_tool(struct call *call, enum tool_status status, const struct err *err)
@@ -185,6 +205,7 @@ static void worker_done(void *data)
 {
 	struct call *call = data;
 
+	call->on_worker = false;
 	after_run(call, call->tool_status, call->tool_err);
 }
 
@@ -193,11 +214,8 @@ static void send_to_worker(struct call *call)
 	struct err err = { 0 };
 
 	result_reset(&call->result);
-	call->may_block = true;
 	call->tool_status = TOOL_DONE;
-	if (!call->tool_err)
-		call->tool_err = alloc_zero(sizeof *call->tool_err);
-	if (worker_submit(call->workspace->pool, run_on_worker, worker_done, call, &err) < 0)
+	if (hand_over(call, run_on_worker, worker_done, &err) < 0)
 		finish_tool(call, TOOL_FAILED, &err);
 }
 
@@ -239,6 +257,7 @@ static void work_done(void *data)
 {
 	struct call *call = data;
 
+	call->on_worker = false;
 	if (call->value || call_cancelled(call))
 		call_reply(call, steal_ptr(&call->value));
 	else
@@ -251,9 +270,7 @@ void call_on_worker(struct call *call, call_work_fn *work, call_failed_fn *faile
 
 	call->work = work;
 	call->failed = failed ? failed : call_reply_err;
-	call->may_block = true;
-	call->tool_err = alloc_zero(sizeof *call->tool_err);
-	if (worker_submit(call->workspace->pool, work_on_worker, work_done, call, &err) < 0)
+	if (hand_over(call, work_on_worker, work_done, &err) < 0)
 		call_reply_err(call, &err);
 }
 
@@ -345,7 +362,7 @@ void call_mark_error(struct call *call)
 
 bool call_may_block(const struct call *call)
 {
-	return call->may_block;
+	return call->on_worker;
 }
 
 bool call_cancelled(const struct call *call)
@@ -355,6 +372,7 @@ bool call_cancelled(const struct call *call)
 
 void call_on_cancel(struct call *call, call_cancel_fn *fn, void *data)
 {
+	call_expect_loop(call);
 	call->on_cancel = fn;
 	call->on_cancel_data = data;
 }
@@ -399,16 +417,17 @@ static void send_later(void *data)
 
 bool call_notify(struct call *call, const char *method, json_t *params)
 {
+	call_expect_loop(call);
 	return send_now(make_message(call, method, params));
 }
 
-/* The same from any thread. A worker's messages are posted before its `done`, so the call
- * outlives every one of them. */
-static void notify_from_anywhere(struct call *call, const char *method, json_t *params)
+/* The same from the thread that has the call. A worker's messages are posted before its `done`,
+ * so the call outlives every one of them. */
+static void notify_from_owner(struct call *call, const char *method, json_t *params)
 {
 	struct message *message = make_message(call, method, params);
 
-	if (call->may_block)
+	if (call->on_worker)
 		loop_post(call->workspace->loop, send_later, message);
 	else
 		send_now(message);
@@ -420,13 +439,14 @@ void call_log(struct call *call, enum call_log_level level, const char *logger, 
 		json_decref(data);
 		return;
 	}
-	notify_from_anywhere(call, "notifications/message",
+	notify_from_owner(call, "notifications/message",
 		json_pack("{s:s, s:s, s:o}", "level", log_level_name((int)level), "logger", logger,
 			"data", data));
 }
 
 void call_detach(struct call *call)
 {
+	call_expect_loop(call);
 	if (call->sink && call->sink->ops->detach)
 		call->sink->ops->detach(call->sink);
 }
@@ -461,5 +481,5 @@ void call_progress(struct call *call, double done, double total, const char *mes
 		json_object_set_new(params, "total", json_real(total));
 	if (message)
 		json_object_set_new(params, "message", json_string(message));
-	notify_from_anywhere(call, "notifications/progress", params);
+	notify_from_owner(call, "notifications/progress", params);
 }

@@ -5,6 +5,7 @@
  * One request being served, as a tool sees it: where results go, whether it was cancelled,
  * how to report progress. The protocol around it (era, transport, stream) is not visible here.
  * A call belongs to one thread at a time: the worker while tool->run is there, else the loop.
+ * Functions below are for that thread.
  */
 #include <jansson.h>
 #include <stdbool.h>
@@ -60,14 +61,14 @@ bool call_cancelled(const struct call *call);
 /* Whether progress would be sent at all. */
 bool call_wants_progress(const struct call *call);
 
-/* Reports progress (rising); total < 0: unknown; message may be NULL. Any thread; a call that
+/* Reports progress (rising); total < 0: unknown; message may be NULL. A call that
  * did not ask for it, or that just got one, sends nothing. */
 void call_progress(struct call *call, double done, double total, const char *message);
 
 enum call_log_level { CALL_DEBUG, CALL_INFO, CALL_NOTICE, CALL_WARNING, CALL_ERROR };
 
 /* Sends a log message to the client, where it asked for those of this level; `logger` names the
- * part of the server. Takes ownership of `data`. No secrets: models read it. Any thread. */
+ * part of the server. Takes ownership of `data`. No secrets: models read it. */
 void call_log(struct call *call, enum call_log_level level, const char *logger, json_t *data);
 
 /* ---- TOOL_ON_LOOP only, on the loop thread. ---- */

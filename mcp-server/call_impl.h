@@ -3,8 +3,9 @@
 
 /*
  * A call as the protocol side sees it: the request, who sent it, where its messages go. Tools
- * see only call.h. Everything here belongs to the loop thread, except what a worker uses while
- * tool->run is there: `result`, `cancelled` and the progress fields.
+ * see only call.h. A call has one owner at a time: the loop, or, while `on_worker` is set, a
+ * worker, which uses `result`, `cancelled` and the progress fields only. What is the loop's alone
+ * ends the process where a worker tries it.
  */
 #include <jansson.h>
 #include <stdatomic.h>
@@ -71,7 +72,8 @@ struct call {
 	void (*again)(struct call *call); /* runs it again when the client has answered (ask.h) */
 	struct result result;
 	unsigned status; /* HTTP status of the response */
-	bool may_block, waiting;
+	bool on_worker;  /* changed by the loop, before a worker begins and after it ended */
+	bool waiting;
 	enum tool_status tool_status; /* what a worker's run returned, with `err` */
 	struct err *tool_err;
 
@@ -96,6 +98,9 @@ struct call {
 struct call *call_new(const struct workspace *workspace, json_t *message, const struct peer *peer,
 	struct sink *sink);
 void call_free(struct call *call);
+
+/* Ends the process where a worker has the call: what follows is the loop's. */
+void call_expect_loop(const struct call *call);
 
 /* From here on it counts as being served. */
 void call_serve(struct call *call, struct server *server);

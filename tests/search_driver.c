@@ -34,10 +34,11 @@ static json_t *answer(const struct workspace *workspace, json_t *request)
 	struct err err = { 0 };
 	double start = now_ms();
 
-	call->may_block = true;
+	call->on_worker = true;
 	if (tool && tool_check_args(tool, args, &err) == 0)
 		status = tool->run(call, args, &err);
 	double took = now_ms() - start;
+	call->on_worker = false;
 	call_finish(call, status, &err);
 	json_auto_t *reply =
 		json_loadb(call->result.out.data, call->result.out.len, JSON_ALLOW_NUL, NULL);

@@ -78,14 +78,15 @@ json_t *toolkit_call(struct toolkit *kit, const struct tool *tool, const char *a
 		fail(json_err.text);
 	enum tool_status status = TOOL_FAILED;
 	if (tool_check_args(tool, object, &err) == 0) {
-		call->may_block = !(tool->flags & TOOL_TRY_ON_LOOP);
+		call->on_worker = !(tool->flags & TOOL_TRY_ON_LOOP);
 		status = tool->run(call, object, &err);
 		if (status == TOOL_AGAIN) {
 			result_reset(&call->result);
-			call->may_block = true;
+			call->on_worker = true;
 			status = tool->run(call, object, &err);
 		}
 	}
+	call->on_worker = false;
 	call_finish(call, status, &err);
 	json_auto_t *reply = json_loadb(call->result.out.data, call->result.out.len,
 		JSON_ALLOW_NUL, &json_err);
