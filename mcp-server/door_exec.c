@@ -17,9 +17,9 @@
 #include "doors.h"
 #include "err.h"
 #include "http.h"
+#include "json_body.h"
 #include "path.h"
 #include "result.h"
-#include "rpc.h"
 #include "server.h"
 #include "tool.h"
 
@@ -31,6 +31,7 @@ struct execution {
 	struct http_request *request; /* NULL once the stream is open */
 	struct http_stream *stream;   /* NULL once it was closed */
 	struct command *command;
+	bool reading, gone; /* the body is not there yet; the client left */
 };
 
 static void execution_free(struct execution *run)
@@ -242,19 +243,27 @@ static int start(struct execution *run, json_t *body, struct err *err)
 	return failed;
 }
 
-static void on_body(struct http_request *request, void *data)
+/* Nobody would hear of it: there is no stream yet that would tell. */
+static void leave(struct execution *run)
+{
+	http_reply(run->request, 503, NULL, NULL);
+	execution_free(run);
+}
+
+static void on_body(struct http_request *request, json_t *body, const struct err *why, void *data)
 {
 	struct execution *run = data;
-	struct err err;
-	size_t len;
-	const char *bytes = http_body(request, &len);
-	json_auto_t *body = rpc_parse(run->server->config, bytes, len, &err);
+	struct err err = *why;
 
 	server_touch(run->server);
-	if (!body || start(run, body, &err) < 0) {
+	run->reading = false;
+	if (run->gone) {
+		leave(run);
+	} else if (!body || start(run, body, &err) < 0) {
 		door_refuse(request, &err);
 		execution_free(run);
 	}
+	json_decref(body);
 }
 
 static void on_body_gone(struct http_request *request, void *data)
@@ -263,26 +272,25 @@ static void on_body_gone(struct http_request *request, void *data)
 	execution_free(data);
 }
 
-/* The client left before the first byte: there is no stream yet that would tell. */
 static void on_gone(struct http_request *request, bool dead, void *data)
 {
 	struct execution *run = data;
 
-	if (!dead)
+	(void)request;
+	run->gone |= dead;
+	if (!dead || run->reading)
 		return;
-	if (run->stream) {
+	if (run->stream)
 		http_stream_cut(run->stream);
-		return;
-	}
-	http_reply(request, 503, NULL, NULL);
-	execution_free(run);
+	else
+		leave(run);
 }
 
 void door_exec(struct server *server, struct http_request *request)
 {
 	struct execution *run = alloc_zero(sizeof *run);
 
-	*run = (struct execution){ .server = server, .request = request };
+	*run = (struct execution){ .server = server, .request = request, .reading = true };
 	http_on_gone(request, on_gone, run);
-	http_read_body(request, (size_t)server->config->body_max, on_body, on_body_gone, run);
+	json_body_read(server, request, on_body, on_body_gone, run);
 }

@@ -8,6 +8,7 @@
 #include "config.h"
 #include "err.h"
 #include "http.h"
+#include "json_body.h"
 #include "listeners.h"
 #include "post.h"
 #include "revision.h"
@@ -15,18 +16,11 @@
 #include "server.h"
 #include "session.h"
 #include "sse.h"
-#include "worker.h"
-
-/* Bodies above this are parsed on a worker: the loop must not stand still meanwhile. */
-enum { PARSE_ON_LOOP_MAX = 64 * 1024 };
 
 /* A message on its way in. */
 struct reading {
 	struct server *server;
-	struct http_request *request;
 	struct post *post;
-	json_t *message; /* parsed on a worker, with `err` */
-	struct err err;
 };
 
 /* ---- POST ---- */
@@ -72,12 +66,14 @@ static bool batches_allowed(struct server *server, struct http_request *request)
 }
 
 /* Hands the message over, or a refusal where there is none. */
-static void handle(struct reading *reading, json_t *message, const struct err *err)
+static void on_body(
+	struct http_request *request, json_t *message, const struct err *err, void *data)
 {
+	struct reading *reading = data;
 	struct inbound in = {
 		.server = reading->server,
 		.transport = FROM_HTTP,
-		.http = reading->request,
+		.http = request,
 		.sink = post_sink(reading->post),
 	};
 
@@ -95,39 +91,6 @@ static void handle(struct reading *reading, json_t *message, const struct err *e
 			"Batches exist in revision 2025-03-26 only: send one message at a time");
 		json_decref(message);
 	}
-}
-
-static void parse_on_worker(void *data)
-{
-	struct reading *reading = data;
-	size_t len;
-	const char *body = http_body(reading->request, &len);
-
-	reading->message = rpc_parse(reading->server->config, body, len, &reading->err);
-}
-
-static void parsed(void *data)
-{
-	struct reading *reading = data;
-	struct err err = reading->err;
-
-	handle(reading, reading->message, &err);
-}
-
-static void on_body(struct http_request *request, void *data)
-{
-	struct reading *reading = data;
-	struct worker_pool *pool = reading->server->workspace.pool;
-	struct err err = { 0 };
-	json_t *message = NULL;
-	size_t len;
-	const char *body = http_body(request, &len);
-
-	if (len <= PARSE_ON_LOOP_MAX)
-		message = rpc_parse(reading->server->config, body, len, &err);
-	else if (worker_submit(pool, parse_on_worker, parsed, reading, &err) == 0)
-		return;
-	handle(reading, message, &err);
 }
 
 static void on_body_gone(struct http_request *request, void *data)
@@ -151,10 +114,8 @@ void endpoint_post(struct server *server, struct http_request *request)
 	}
 	struct reading *reading = alloc_zero(sizeof *reading);
 	reading->server = server;
-	reading->request = request;
 	reading->post = post_new(server, request, json, stream);
-	http_read_body(
-		request, (size_t)server->config->body_max, on_body, on_body_gone, reading);
+	json_body_read(server, request, on_body, on_body_gone, reading);
 }
 
 /* ---- GET: the stream for messages that belong to no request ---- */

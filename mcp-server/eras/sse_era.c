@@ -10,6 +10,7 @@
 #include "config.h"
 #include "err.h"
 #include "http.h"
+#include "json_body.h"
 #include "rpc.h"
 #include "server.h"
 #include "session.h"
@@ -135,24 +136,22 @@ static struct link *find(struct server *server, const char *name)
 	return link;
 }
 
-static void on_body(struct http_request *request, void *data)
+static void on_body(
+	struct http_request *request, json_t *message, const struct err *err, void *data)
 {
 	struct server *server = data;
 	const char *name = http_query(request, "session", NULL);
 	struct link *link = name ? find(server, name) : NULL;
-	struct err err;
-	size_t len;
-	const char *body = http_body(request, &len);
 
 	if (!link) {
+		json_decref(message);
 		http_reply_text(request, 404, "text/plain",
 			"No stream of that name is open: GET /sse first.\n");
 		return;
 	}
-	json_t *message = rpc_parse(server->config, body, len, &err);
 	if (!message) {
-		AUTO_BUF struct buf text = BUF_INIT(sizeof err.msg + 1);
-		buf_addf(&text, "%s\n", err.msg);
+		AUTO_BUF struct buf text = BUF_INIT(sizeof err->msg + 1);
+		buf_addf(&text, "%s\n", err->msg);
 		http_reply(request, 400, "text/plain", &text);
 		return;
 	}
@@ -171,5 +170,5 @@ static void on_body(struct http_request *request, void *data)
 
 void sse_era_post(struct server *server, struct http_request *request)
 {
-	http_read_body(request, (size_t)server->config->body_max, on_body, NULL, server);
+	json_body_read(server, request, on_body, NULL, server);
 }

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import resource
+import select
 import socket
 import struct
 from contextlib import ExitStack
@@ -15,8 +16,8 @@ from urllib.parse import quote
 
 import pytest
 from conftest import Launch
-from daemon import Daemon
-from wire import Mcp, Reply, exchange
+from daemon import Daemon, wait_until
+from wire import Exchange, Mcp, Reply, exchange
 
 JSON = {"Content-Type": "application/json"}
 MB = 1 << 20
@@ -229,3 +230,27 @@ def test_tools_at_work_are_activity(launch: Launch) -> None:
         assert during["busy"] is True and during["commands"] == 0
         assert all(call.reply.status == 200 for call in begun)
     assert exchange(server, "GET", "/activity").json["busy"] is False
+
+
+def test_what_is_large_waits_for_a_worker(launch: Launch) -> None:
+    """One worker, which has searches to do: a large body is parsed after them, not on the loop."""
+    server = launch("--workers", "1")
+    (server.workspace / "large").write_text("needle in hay\n" * 3_000_000)
+    padding = "x" * 100_000
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"padding": padding}}
+    search = {"name": "search_text", "arguments": {"pattern": "(x+x+)+y|haystack"}}
+    with ExitStack() as stack:
+        stream = stack.enter_context(Exchange(server, "GET", "/sse", headers={"Accept": "text/event-stream"}))
+        endpoint = next(line for line in stream.lines() if line.startswith("data: "))[6:]
+        for path, body in (("/exec", {"command": "true", "stdin": padding}), (endpoint, ping)):
+            first = stack.enter_context(Mcp(server).begin("tools/call", search))
+            wait_until(lambda: at_work(server), "no search began")
+            large = stack.enter_context(Exchange(server, "POST", path, json.dumps(body), JSON))
+            socks = [first.connection.sock, large.connection.sock]
+            assert select.select(socks, [], [], 60)[0][0] is socks[0]
+            assert first.reply.status == 200
+            assert large.reply.status in (200, 202)
+
+
+def at_work(server: Daemon) -> bool:
+    return exchange(server, "GET", "/activity").json["busy"]
