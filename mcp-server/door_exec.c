@@ -4,11 +4,11 @@
  * 32 bits big-endian, the bytes. The last frame has stream 3 and tells the end as JSON.
  */
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "account.h"
 #include "alloc.h"
 #include "cleanup.h"
 #include "commands.h"
@@ -22,6 +22,7 @@
 #include "result.h"
 #include "server.h"
 #include "tool.h"
+#include "worker.h"
 
 enum { FRAME_MAX = 32 * 1024, QUEUE_MAX = 256 * 1024, TIMEOUT_MAX_S = 7 * 86400, ENVS_MAX = 1000 };
 enum { FRAME_END = 3 };
@@ -31,12 +32,24 @@ struct execution {
 	struct http_request *request; /* NULL once the stream is open */
 	struct http_stream *stream;   /* NULL once it was closed */
 	struct command *command;
-	bool reading, gone; /* the body is not there yet; the client left */
+	bool preparing, gone; /* it is not known yet what to start; the client left */
+
+	json_t *body;
+	const char *text, *cwd, *user; /* of the body, or NULL */
+
+	/* What a worker finds out. */
+	int cwd_fd;
+	struct account *account;
+	bool failed;
+	struct err err;
 };
 
 static void execution_free(struct execution *run)
 {
 	command_free(run->command);
+	json_decref(run->body);
+	cleanup_close(&run->cwd_fd);
+	account_free(run->account);
 	free(run);
 }
 
@@ -146,21 +159,16 @@ static void quote(struct buf *out, const char *text)
 }
 
 /* Another user's command goes through sudo, which knows who may become whom. */
-static int add_user(struct buf *out, const char *user, const char *command, struct err *err)
+static void add_command(struct buf *out, const struct execution *run)
 {
-	const struct passwd *wanted = getpwnam(user);
-
-	if (!wanted)
-		return err_set(err, ERR_INVALID, "there is no user %.64s", user);
-	if (wanted->pw_uid == geteuid()) {
-		buf_add_text(out, command);
-		return 0;
+	if (!run->account || run->account->uid == geteuid()) {
+		buf_add_text(out, run->text);
+		return;
 	}
 	buf_add_text(out, "exec sudo -n -u ");
-	quote(out, user);
+	quote(out, run->account->name);
 	buf_add_text(out, " -- sh -c ");
-	quote(out, command);
-	return 0;
+	quote(out, run->text);
 }
 
 static int read_envs(json_t *body, char ***out, struct err *err)
@@ -210,37 +218,55 @@ static const struct command_events events = {
 	.ended = on_ended,
 };
 
-static int start(struct execution *run, json_t *body, struct err *err)
+static int read_request(struct execution *run, struct err *err)
+{
+	const char *workspace = path_root_name(run->server->workspace.roots, 0);
+
+	if (tool_check_args(&shape, run->body, err) < 0 ||
+		arg_text(run->body, "command", NULL, &run->text, err) < 0 ||
+		arg_text(run->body, "cwd", workspace, &run->cwd, err) < 0)
+		return -1;
+	return arg_text(run->body, "user", NULL, &run->user, err);
+}
+
+/* Directories and users may be somewhere in a network. */
+static void look_up(void *data)
+{
+	struct execution *run = data;
+
+	run->cwd_fd = door_open_directory(&run->server->workspace, run->cwd, &run->err);
+	run->failed = run->cwd_fd < 0 ||
+		      (run->user && account_find(run->user, &run->account, &run->err) < 0);
+}
+
+static int start(struct execution *run, struct err *err)
 {
 	struct server *server = run->server;
-	const char *command, *cwd, *user;
 	AUTO_BUF struct buf text = BUF_INIT((size_t)server->config->body_max * 4);
-	AUTO_CLOSE int fd = -1;
 	char **envs = NULL;
 
-	if (tool_check_args(&shape, body, err) < 0 ||
-		arg_text(body, "command", NULL, &command, err) < 0 ||
-		arg_text(body, "cwd", path_root_name(server->workspace.roots, 0), &cwd, err) < 0 ||
-		arg_text(body, "user", NULL, &user, err) < 0)
+	if (read_envs(run->body, &envs, err) < 0)
 		return -1;
-	fd = door_open_directory(&server->workspace, cwd, err);
-	if (fd < 0 || read_envs(body, &envs, err) < 0)
-		return -1;
-	int failed = user ? add_user(&text, user, command, err) : buf_add_text(&text, command);
+	add_command(&text, run);
 	struct command_spec spec = {
 		.command = text.data,
-		.cwd_fd = fd,
-		.cwd = cwd,
+		.cwd_fd = run->cwd_fd,
+		.cwd = run->cwd,
 		.env = (const char *const *)envs,
-		.timeout_ms = arg_integer(body, "timeout", 0) * 1000,
+		.timeout_ms = arg_integer(run->body, "timeout", 0) * 1000,
 		.streamed = true,
 	};
-	spec.input = arg_string(body, "stdin", &spec.input_len);
-	if (!failed)
-		failed = command_start(server->workspace.commands, &spec, &events, run,
-			&run->command, err);
+	spec.input = arg_string(run->body, "stdin", &spec.input_len);
+	int failed =
+		command_start(server->workspace.commands, &spec, &events, run, &run->command, err);
 	free_envs(envs);
 	return failed;
+}
+
+static void refuse(struct execution *run, const struct err *err)
+{
+	door_refuse(run->request, err);
+	execution_free(run);
 }
 
 /* Nobody would hear of it: there is no stream yet that would tell. */
@@ -250,20 +276,33 @@ static void leave(struct execution *run)
 	execution_free(run);
 }
 
+static void looked_up(void *data)
+{
+	struct execution *run = data;
+
+	run->preparing = false;
+	if (run->gone)
+		leave(run);
+	else if (run->failed || start(run, &run->err) < 0)
+		refuse(run, &run->err);
+}
+
 static void on_body(struct http_request *request, json_t *body, const struct err *why, void *data)
 {
 	struct execution *run = data;
+	struct worker_pool *pool = run->server->workspace.pool;
 	struct err err = *why;
 
+	(void)request;
 	server_touch(run->server);
-	run->reading = false;
-	if (run->gone) {
+	run->body = body;
+	run->failed = true; /* until it was looked up */
+	err_set(&run->err, ERR_CANCELLED, "The server is stopping");
+	if (run->gone)
 		leave(run);
-	} else if (!body || start(run, body, &err) < 0) {
-		door_refuse(request, &err);
-		execution_free(run);
-	}
-	json_decref(body);
+	else if (!body || read_request(run, &err) < 0 ||
+		 worker_submit(pool, look_up, looked_up, run, &err) < 0)
+		refuse(run, &err);
 }
 
 static void on_body_gone(struct http_request *request, void *data)
@@ -278,7 +317,7 @@ static void on_gone(struct http_request *request, bool dead, void *data)
 
 	(void)request;
 	run->gone |= dead;
-	if (!dead || run->reading)
+	if (!dead || run->preparing)
 		return;
 	if (run->stream)
 		http_stream_cut(run->stream);
@@ -290,7 +329,12 @@ void door_exec(struct server *server, struct http_request *request)
 {
 	struct execution *run = alloc_zero(sizeof *run);
 
-	*run = (struct execution){ .server = server, .request = request, .reading = true };
+	*run = (struct execution){
+		.server = server,
+		.request = request,
+		.preparing = true,
+		.cwd_fd = -1,
+	};
 	http_on_gone(request, on_gone, run);
 	json_body_read(server, request, on_body, on_body_gone, run);
 }

@@ -14,8 +14,7 @@ struct workspace;
 /* The absolute name of `path`; the caller frees it. ERR_INVALID where empty or with a NUL. */
 char *door_path(const struct workspace *workspace, const char *path, size_t len, struct err *err);
 
-/* Opens a directory (O_PATH) to start a command in; -1. Does not wait for disks or networks
- * longer than looking up a name does. */
+/* Opens a directory (O_PATH) to start a command in; -1. */
 int door_open_directory(const struct workspace *workspace, const char *path, struct err *err);
 
 /*

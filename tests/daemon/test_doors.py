@@ -232,8 +232,9 @@ def test_tools_at_work_are_activity(launch: Launch) -> None:
     assert exchange(server, "GET", "/activity").json["busy"] is False
 
 
-def test_what_is_large_waits_for_a_worker(launch: Launch) -> None:
-    """One worker, which has searches to do: a large body is parsed after them, not on the loop."""
+def test_what_may_take_long_waits_for_a_worker(launch: Launch) -> None:
+    """One worker, which has searches to do: a large body is parsed after them, not on the loop;
+    and a command's directory is looked at after them, whatever the size."""
     server = launch("--workers", "1")
     (server.workspace / "large").write_text("needle in hay\n" * 3_000_000)
     padding = "x" * 100_000
@@ -242,14 +243,15 @@ def test_what_is_large_waits_for_a_worker(launch: Launch) -> None:
     with ExitStack() as stack:
         stream = stack.enter_context(Exchange(server, "GET", "/sse", headers={"Accept": "text/event-stream"}))
         endpoint = next(line for line in stream.lines() if line.startswith("data: "))[6:]
-        for path, body in (("/exec", {"command": "true", "stdin": padding}), (endpoint, ping)):
+        large, small = {"command": "true", "stdin": padding}, {"command": "true"}
+        for path, body in (("/exec", large), ("/exec", small), (endpoint, ping)):
             first = stack.enter_context(Mcp(server).begin("tools/call", search))
             wait_until(lambda: at_work(server), "no search began")
-            large = stack.enter_context(Exchange(server, "POST", path, json.dumps(body), JSON))
-            socks = [first.connection.sock, large.connection.sock]
+            later = stack.enter_context(Exchange(server, "POST", path, json.dumps(body), JSON))
+            socks = [first.connection.sock, later.connection.sock]
             assert select.select(socks, [], [], 60)[0][0] is socks[0]
             assert first.reply.status == 200
-            assert large.reply.status in (200, 202)
+            assert later.reply.status in (200, 202)
 
 
 def at_work(server: Daemon) -> bool:
