@@ -5,7 +5,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -60,6 +62,22 @@ IN_CHILD static int set_limits(const struct proc_spec *spec)
 	return setrlimit(RLIMIT_NOFILE, &nofile);
 }
 
+/* The numbers of the calls that take whole ids, where the plain ones are older. */
+#ifdef SYS_setgroups32
+enum { SETGROUPS = SYS_setgroups32, SETGID = SYS_setresgid32, SETUID = SYS_setresuid32 };
+#else
+enum { SETGROUPS = SYS_setgroups, SETGID = SYS_setresgid, SETUID = SYS_setresuid };
+#endif
+
+/* Not by libc: its functions would change the threads of the parent, too. */
+IN_CHILD static int become(const struct proc_user *user)
+{
+	if (syscall(SETGROUPS, user->groups_len, user->groups) < 0 ||
+		syscall(SETGID, user->gid, user->gid, user->gid) < 0)
+		return -1;
+	return (int)syscall(SETUID, user->uid, user->uid, user->uid);
+}
+
 IN_CHILD static int set_up(const struct proc_spec *spec)
 {
 	if (setsid() < 0 || set_limits(spec) < 0)
@@ -72,7 +90,9 @@ IN_CHILD static int set_up(const struct proc_spec *spec)
 		return -1;
 	if (spec->cwd_fd >= 0 && fchdir(spec->cwd_fd) < 0)
 		return -1;
-	return spec->before ? spec->before(spec->before_data) : 0;
+	if (spec->before && spec->before(spec->before_data) < 0)
+		return -1;
+	return spec->user ? become(spec->user) : 0;
 }
 
 /* Runs in the parent's memory while the parent waits (as after vfork): system calls only. */
@@ -97,6 +117,7 @@ int proc_spawn(const struct proc_spec *spec, pid_t *pid, struct err *err)
 {
 	char stack[CHILD_STACK] __attribute__((aligned(64)));
 	struct child child = { .spec = spec };
+	int dumpable = spec->user ? prctl(PR_GET_DUMPABLE) : 0;
 	sigset_t all;
 
 	for (size_t i = 0; i < spec->fds_len; i++)
@@ -108,6 +129,8 @@ int proc_spawn(const struct proc_spec *spec, pid_t *pid, struct err *err)
 	pid_t born =
 		clone(run_child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, &child);
 	int sysno = born < 0 ? errno : child.sysno;
+	if (spec->user && dumpable == 1) /* the kernel took it from the memory that was shared */
+		prctl(PR_SET_DUMPABLE, 1);
 	pthread_sigmask(SIG_SETMASK, &child.mask, NULL);
 	if (sysno) {
 		if (born > 0)

@@ -16,6 +16,13 @@ struct proc_program {
 	char *const *argv;
 };
 
+struct proc_user {
+	uid_t uid;
+	gid_t gid;
+	const gid_t *groups; /* the supplementary ones */
+	size_t groups_len;
+};
+
 struct proc_spec {
 	const struct proc_program *programs; /* the first that can be executed is */
 	size_t programs_len;
@@ -32,6 +39,8 @@ struct proc_spec {
 	 */
 	int (*before)(void *data);
 	void *before_data;
+
+	const struct proc_user *user; /* NULL: the caller's; others are for root only */
 };
 
 /*

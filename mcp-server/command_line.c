@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "account.h"
 #include "alloc.h"
 #include "buf.h"
+#include "cleanup.h"
 
 enum { WORDS_MAX = 64, PROGRAM_MAX = 4096 };
 
@@ -104,31 +106,57 @@ static void add_text(struct buf *out, const char *text)
 	buf_add(out, text, strlen(text) + 1);
 }
 
-static size_t add_vars(const struct command_line *line, struct buf *out, const char *cwd,
-	const char *program, const char *const *env)
+/* One that nobody has set: whether it was added. */
+static size_t add_unless_given(
+	struct buf *out, const char *const *env, const char *name, const char *value)
 {
-	const char *const *given = env;
+	AUTO_FREE char *var = alloc_printf("%s=%s", name, value);
+
+	if (is_overridden(var, env))
+		return 0;
+	add_text(out, var);
+	return 1;
+}
+
+/* What concerns whoever looks at the output, and tells nothing about this process. */
+static bool is_for_everybody(const char *var)
+{
+	static const char *const prefixes[] = { "TERM=", "LANG=", "LANGUAGE=", "LC_", "TZ=" };
+
+	for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+		if (starts_with(var, prefixes[i]))
+			return true;
+	return false;
+}
+
+static size_t add_account(struct buf *out, const struct account *user, const char *const *env)
+{
+	return add_unless_given(out, env, "PATH", default_path + strlen("PATH=")) +
+	       add_unless_given(out, env, "HOME", user->home) +
+	       add_unless_given(out, env, "USER", user->name) +
+	       add_unless_given(out, env, "LOGNAME", user->name) +
+	       add_unless_given(out, env, "SHELL", user->shell);
+}
+
+static size_t add_vars(const struct command_line *line, struct buf *out, const char *cwd,
+	const char *program, const char *const *env, const struct account *user)
+{
 	size_t n = 0;
 
 	for (size_t i = 0; i < line->vars_len; i++) {
-		if (is_overridden(line->vars[i], env))
+		const char *var = line->vars[i];
+		if (is_overridden(var, env) || (user && !is_for_everybody(var)))
 			continue;
-		add_text(out, line->vars[i]);
+		add_text(out, var);
 		n++;
 	}
-	for (; env && *env; env++, n++)
-		add_text(out, *env);
-	if (program && !is_overridden("_=", given)) { /* as a shell would set it */
-		buf_add_text(out, "_=");
-		add_text(out, program);
-		n++;
-	}
-	if (!is_overridden("PWD=", given)) {
-		buf_add_text(out, "PWD=");
-		add_text(out, cwd);
-		n++;
-	}
-	return n;
+	for (const char *const *given = env; given && *given; given++, n++)
+		add_text(out, *given);
+	if (user)
+		n += add_account(out, user, env);
+	if (program) /* as a shell would set it */
+		n += add_unless_given(out, env, "_", program);
+	return n + add_unless_given(out, env, "PWD", cwd);
 }
 
 /* ---- without a shell ---- */
@@ -247,13 +275,13 @@ static bool is_direct(const struct command_line *line, char *const *words, size_
 }
 
 struct command_words command_line_add(const struct command_line *line, struct buf *out,
-	const char *command, const char *cwd, const char *const *env)
+	const char *command, const char *cwd, const char *const *env, const struct account *user)
 {
 	char copy[PROGRAM_MAX], program[PROGRAM_MAX], *words[WORDS_MAX];
 	struct command_words counts = { 0 };
 	size_t len = strlen(command);
 
-	if (len < sizeof copy) {
+	if (!user && len < sizeof copy) {
 		memcpy(copy, command, len + 1);
 		counts.args = split(copy, words);
 	}
@@ -265,6 +293,6 @@ struct command_words command_line_add(const struct command_line *line, struct bu
 		add_text(out, program);
 	for (size_t i = 0; i < counts.args; i++)
 		add_text(out, words[i]);
-	counts.vars = add_vars(line, out, cwd, counts.args > 0 ? program : NULL, env);
+	counts.vars = add_vars(line, out, cwd, counts.args > 0 ? program : NULL, env, user);
 	return counts;
 }

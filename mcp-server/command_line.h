@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct account;
 struct buf;
 struct command_line;
 
@@ -23,9 +24,11 @@ struct command_words {
 /*
  * Appends the texts of WIRE_START after the command line: directory, shell, program,
  * arguments, variables. `env` are "NAME=value" texts that come on top, NULL-terminated; may be
- * NULL. Whether it all fits is seen in `out`.
+ * NULL. `user`: who executes it, or NULL for this process's user: another one gets a shell and, of
+ * this process's environment, the language and the terminal only. Whether it all fits is seen in
+ * `out`.
  */
 struct command_words command_line_add(const struct command_line *line, struct buf *out,
-	const char *command, const char *cwd, const char *const *env);
+	const char *command, const char *cwd, const char *const *env, const struct account *user);
 
 #endif

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "account.h"
 #include "alloc.h"
 #include "buf.h"
 #include "cleanup.h"
@@ -343,6 +344,20 @@ static int check_lengths(const struct command_spec *spec, struct err *err)
 	return 0;
 }
 
+static void add_user(struct buf *body, struct wire_start *start, const struct account *user)
+{
+	if (!user)
+		return;
+	start->flags |= WIRE_AS_USER;
+	start->uid = user->uid;
+	start->gid = user->gid;
+	start->groups = (uint32_t)user->groups_len;
+	for (size_t i = 0; i < user->groups_len; i++) {
+		buf_add_int(body, user->groups[i]);
+		buf_add_char(body, '\0');
+	}
+}
+
 static int send_start(struct commands *commands, uint64_t number, const struct command_spec *spec,
 	struct err *err)
 {
@@ -357,8 +372,9 @@ static int send_start(struct commands *commands, uint64_t number, const struct c
 		return -1;
 	buf_add(&body, &start, sizeof start);
 	buf_add(&body, spec->command, strlen(spec->command) + 1);
-	struct command_words words =
-		command_line_add(commands->line, &body, spec->command, spec->cwd, spec->env);
+	struct command_words words = command_line_add(
+		commands->line, &body, spec->command, spec->cwd, spec->env, spec->user);
+	add_user(&body, &start, spec->user);
 	if (body.over)
 		return err_set(err, ERR_LIMIT, "the command and its variables are too long");
 	start.args = (uint32_t)words.args;

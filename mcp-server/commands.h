@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct account;
 struct command;
 struct commands;
 struct err;
@@ -61,6 +62,8 @@ struct command_spec {
 	int cwd_fd;      /* directory (O_PATH will do), borrowed */
 	const char *cwd; /* its absolute name */
 	const char *const *env; /* "NAME=value" on top of the server's; NULL-terminated, or NULL */
+	const struct account *user; /* with an environment of its own; NULL: the server's user.
+				     * For a server that is root only. */
 	const void *input;      /* standard input; NULL: /dev/null */
 	size_t input_len;
 	int64_t timeout_ms; /* 0: none */

@@ -25,7 +25,7 @@
 #include "worker.h"
 
 enum { FRAME_MAX = 32 * 1024, QUEUE_MAX = 256 * 1024, TIMEOUT_MAX_S = 7 * 86400, ENVS_MAX = 1000 };
-enum { FRAME_END = 3 };
+enum { FRAME_END = 3, EXPORTS_MAX = 120 * 1000 };
 
 struct execution {
 	struct server *server;
@@ -149,6 +149,14 @@ static void on_ended(struct command *command, const struct command_result *resul
 
 /* ---- the request ---- */
 
+/*
+ * Another user's command: where this process is root, it becomes that user. Else sudo knows who
+ * may become whom. It drops most of the environment, its command line is there for all to
+ * see, and the loader drops what concerns itself before sudo sees it: so the variables go as
+ * one, whose content the other user's shell exports.
+ */
+#define EXPORTS "SANDBOX_EXPORTS"
+
 /* 'it'\''s' */
 static void quote(struct buf *out, const char *text)
 {
@@ -158,17 +166,52 @@ static void quote(struct buf *out, const char *text)
 	buf_add_char(out, '\'');
 }
 
-/* Another user's command goes through sudo, which knows who may become whom. */
-static void add_command(struct buf *out, const struct execution *run)
+static void add_sudo(struct buf *out, const struct execution *run, bool with_exports)
 {
-	if (!run->account || run->account->uid == geteuid()) {
-		buf_add_text(out, run->text);
-		return;
-	}
-	buf_add_text(out, "exec sudo -n -u ");
+	buf_addf(out, "exec sudo -n %s-u ", with_exports ? "--preserve-env=" EXPORTS " " : "");
 	quote(out, run->account->name);
-	buf_add_text(out, " -- sh -c ");
+	buf_add_text(out, " -- /bin/sh -c ");
+	if (with_exports)
+		buf_add_text(out,
+			"'eval \"$" EXPORTS "\"; unset " EXPORTS "; exec /bin/sh -c \"$1\"' sh ");
 	quote(out, run->text);
+}
+
+static bool is_shell_name(const char *name)
+{
+	return *name &&
+	       strspn(name, "_0123456789abcdefghijklmnopqrstuvwxyz"
+			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(name) &&
+	       !(*name >= '0' && *name <= '9');
+}
+
+/* Replaces the variables by the one that says them all to a shell. */
+static int make_exports(json_t *envs, char **list, struct err *err)
+{
+	AUTO_BUF struct buf text = BUF_INIT(EXPORTS_MAX);
+	const char *name;
+	json_t *value;
+
+	buf_add_text(&text, EXPORTS "=");
+	json_object_foreach(envs, name, value) {
+		if (!is_shell_name(name))
+			return err_set(err, ERR_INVALID,
+				"'%.64s' in 'envs' is no name that a shell can hand to another "
+				"user",
+				name);
+		buf_addf(&text, "export %s=", name);
+		quote(&text, json_string_value(value));
+		buf_add_char(&text, '\n');
+	}
+	if (text.over)
+		return err_set(err, ERR_LIMIT,
+			"'envs' for another user may have %d bytes altogether", EXPORTS_MAX);
+	for (size_t i = 0; list[i]; i++) {
+		free(list[i]);
+		list[i] = NULL;
+	}
+	list[0] = buf_steal(&text, NULL);
+	return 0;
 }
 
 static int read_envs(json_t *body, char ***out, struct err *err)
@@ -239,26 +282,38 @@ static void look_up(void *data)
 		      (run->user && account_find(run->user, &run->account, &run->err) < 0);
 }
 
-static int start(struct execution *run, struct err *err)
+static int start_with(struct execution *run, char **envs, struct err *err)
 {
-	struct server *server = run->server;
-	AUTO_BUF struct buf text = BUF_INIT((size_t)server->config->body_max * 4);
-	char **envs = NULL;
+	AUTO_BUF struct buf text = BUF_INIT((size_t)run->server->config->body_max * 4);
+	json_t *vars = json_object_get(run->body, "envs");
+	bool other = run->account && run->account->uid != geteuid();
+	bool by_sudo = other && geteuid() != 0;
 
-	if (read_envs(run->body, &envs, err) < 0)
+	if (by_sudo && envs[0] && make_exports(vars, envs, err) < 0)
 		return -1;
-	add_command(&text, run);
+	if (by_sudo)
+		add_sudo(&text, run, envs[0] != NULL);
 	struct command_spec spec = {
-		.command = text.data,
+		.command = by_sudo ? text.data : run->text,
 		.cwd_fd = run->cwd_fd,
 		.cwd = run->cwd,
 		.env = (const char *const *)envs,
+		.user = other && !by_sudo ? run->account : NULL,
 		.timeout_ms = arg_integer(run->body, "timeout", 0) * 1000,
 		.streamed = true,
 	};
 	spec.input = arg_string(run->body, "stdin", &spec.input_len);
-	int failed =
-		command_start(server->workspace.commands, &spec, &events, run, &run->command, err);
+	return command_start(
+		run->server->workspace.commands, &spec, &events, run, &run->command, err);
+}
+
+static int start(struct execution *run, struct err *err)
+{
+	char **envs = NULL;
+	int failed = read_envs(run->body, &envs, err);
+
+	if (!failed)
+		failed = start_with(run, envs, err);
 	free_envs(envs);
 	return failed;
 }

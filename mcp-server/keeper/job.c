@@ -25,6 +25,7 @@ enum {
 	DRAINS_AT_END = 64,
 	COMMAND_SHOWN = 4000, /* bytes of the command line in status and lists */
 	VARS_MAX = 100 * 1000,
+	GROUPS_MAX = 65536, /* NGROUPS_MAX of the kernel */
 };
 
 static void on_timer(void *data);
@@ -45,12 +46,14 @@ struct request {
 	struct wire_start fixed;
 	const char *command, *cwd, *shell, *program;
 	char **args, **vars;
+	gid_t *groups;
 };
 
 static void request_release(struct request *request)
 {
 	free(request->args);
 	free(request->vars);
+	free(request->groups);
 }
 
 static char **read_list(struct wire_texts *texts, size_t len)
@@ -68,6 +71,21 @@ static char **read_list(struct wire_texts *texts, size_t len)
 	return list;
 }
 
+static gid_t *read_groups(struct wire_texts *texts, size_t len)
+{
+	gid_t *groups = alloc_array(len + 1, sizeof *groups);
+
+	for (size_t i = 0; i < len; i++) {
+		const char *text = wire_text(texts);
+		if (!text) {
+			free(groups);
+			return NULL;
+		}
+		groups[i] = (gid_t)strtoul(text, NULL, 10);
+	}
+	return groups;
+}
+
 static int read_request(
 	const struct wire_message *message, struct request *request, struct err *err)
 {
@@ -80,12 +98,13 @@ static int read_request(
 	request->cwd = wire_text(&texts);
 	request->shell = wire_text(&texts);
 	if (!request->shell || message->fds_len != fds || request->fixed.args > VARS_MAX ||
-		request->fixed.vars > VARS_MAX)
+		request->fixed.vars > VARS_MAX || request->fixed.groups > GROUPS_MAX)
 		return err_set(err, ERR_INVALID, "a malformed message to start a command");
 	request->program = request->fixed.args > 0 ? wire_text(&texts) : NULL;
 	request->args = read_list(&texts, request->fixed.args);
 	request->vars = request->args ? read_list(&texts, request->fixed.vars) : NULL;
-	if (!request->vars)
+	request->groups = request->vars ? read_groups(&texts, request->fixed.groups) : NULL;
+	if (!request->groups)
 		return err_set(err, ERR_INVALID, "a message to start a command is cut short");
 	return 0;
 }
@@ -107,6 +126,8 @@ static int spawn(struct job *job, const struct wire_message *message, const stru
 	programs[n++] = (struct proc_program){ request->shell, shell_args };
 	int fds[] = { message->fds_len > 1 ? message->fds[1] : keeper->null_fd, child_fds[0],
 		child_fds[1] };
+	const struct proc_user user = { request->fixed.uid, request->fixed.gid, request->groups,
+		request->fixed.groups };
 	struct proc_spec spec = {
 		.programs = programs,
 		.programs_len = n,
@@ -116,6 +137,7 @@ static int spawn(struct job *job, const struct wire_message *message, const stru
 		.cwd_fd = message->fds[0],
 		.mark = job->mark,
 		.nofile = keeper->nofile,
+		.user = request->fixed.flags & WIRE_AS_USER ? &user : NULL,
 	};
 	return proc_spawn(&spec, &job->pid, err);
 }
@@ -160,6 +182,10 @@ static int launch(struct job *job, const struct wire_message *message,
 	int result = store_make(job->keeper->store, job->number, log_fds, err);
 	if (result == 0)
 		result = open_streams(job, log_fds, child_fds, err);
+	/* So that the user can open them again, as /dev/stdout. */
+	for (int i = 0; result == 0 && request->fixed.flags & WIRE_AS_USER && i < 2; i++)
+		if (fchown(child_fds[i], request->fixed.uid, request->fixed.gid) < 0)
+			result = err_sys(err, "hand over the output");
 	if (result == 0)
 		result = spawn(job, message, request, child_fds, err);
 	for (int i = 0; i < 2; i++) {

@@ -16,9 +16,9 @@
 struct err;
 
 enum {
-	WIRE_VERSION = 1,
+	WIRE_VERSION = 2,
 	WIRE_MESSAGE_MAX = 4 * 1024 * 1024,
-	WIRE_FDS_MAX = 2,      /* of one message */
+	WIRE_FDS_MAX = 2,       /* of one message */
 	WIRE_FDS_HELD_MAX = 64, /* received, their messages not complete yet */
 };
 
@@ -62,13 +62,15 @@ enum wire_flags {
 	WIRE_BACKGROUND_ON_TIMEOUT = 1 << 1,
 	WIRE_STREAMED = 1 << 2, /* output waits for WIRE_TAKEN */
 	WIRE_TIMED_OUT = 1 << 3,
-	WIRE_STDIN = 1 << 4, /* a second descriptor came along */
+	WIRE_STDIN = 1 << 4,   /* a second descriptor came along */
+	WIRE_AS_USER = 1 << 5, /* of the ids that are given; else the keeper's own */
 };
 
 /* Texts: command line, name of the directory, path of the shell; where `args` > 0, the path of a
- * program to try before the shell, and its arguments; `vars` variables. */
+ * program to try before the shell, and its arguments; `vars` variables; `groups` ids of groups,
+ * decimal. */
 struct wire_start {
-	uint32_t flags, args, vars, reserved;
+	uint32_t flags, args, vars, groups, uid, gid;
 	int64_t timeout_ms; /* 0: none */
 };
 

@@ -10,13 +10,14 @@ import resource
 import select
 import socket
 import struct
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from conftest import Launch
-from daemon import Daemon, wait_until
+from daemon import Daemon, expect_no_children, wait_until
 from wire import Exchange, Mcp, Reply, exchange
 
 JSON = {"Content-Type": "application/json"}
@@ -195,6 +196,73 @@ def test_bad_commands_are_refused(server: Daemon) -> None:
         assert reply.status == status and reply.json["detail"], body
     out, _, _ = run(server, "id -un", user=getpass.getuser())
     assert out.decode().strip() == getpass.getuser()
+
+
+ENVS = {"SECRET": "it's \n \"$HOME\" `x`", "LD_LIBRARY_PATH": "/none", "TMPDIR": "/t", "HOME": "/h", "EMPTY": ""}
+SAY = """printf '%s|' "$SECRET" "$LD_LIBRARY_PATH" "$TMPDIR" "$HOME" "${EMPTY-unset}" "$SANDBOX_EXPORTS" """
+SAID = "it's \n \"$HOME\" `x`|/none|/t|/h|||"
+
+
+def test_root_s_commands_run_as_another_user_with_an_environment_of_its_own(
+    launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_SECRET_OF_ROOT", "x")
+    server = launch()
+    if os.geteuid() != 0:  # sudo's answer
+        _, err, end = run(server, "id -un", user="nobody", cwd="/")
+        assert end["exit_code"] == 0 or b"sudo" in err
+        return
+    out, err, end = run(server, "id -un; id -Gn; echo $HOME $USER $A_SECRET_OF_ROOT; pwd", user="nobody", cwd="/")
+    assert out.decode().splitlines() == ["nobody", "nogroup", "/nonexistent nobody", "/"], err
+    out, _, _ = run(server, SAY, user="nobody", envs=ENVS, cwd="/")
+    assert out.decode() == SAID
+    out, _, end = run(server, "kill -0 1 || echo no >/dev/stdout; cat /proc/self/status", user="nobody", stdin="x")
+    assert out.startswith(b"no\n") and b"\nCapEff:\t0000000000000000\n" in out
+    _, _, end = run(server, "sleep 600", user="nobody", timeout=1)
+    assert end["timed_out"] is True and end["signal"] == "SIGTERM"
+
+
+# As sudo does: another environment, but for what it is told to keep.
+SUDO = """#!/bin/sh
+printf '%s\\n' "$*" >>{log}
+while [ "$1" != -- ]; do
+	case $1 in --preserve-env=*) keep=${{1#*=}} ;; esac
+	shift
+done
+shift
+exec env -i PATH=/usr/bin:/bin ${{keep:+"$keep=$(printenv "$keep")"}} "$@"
+"""
+
+
+class Ordinary(Daemon):
+    """A server of an ordinary user, whoever runs the tests."""
+
+    @property
+    def command(self) -> list[str]:
+        become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"]
+        return (become if os.geteuid() == 0 else []) + super().command
+
+
+def test_sudo_hands_variables_to_another_user_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as ends:
+        directory = Path(name)
+        monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
+        (directory / "sudo").write_text(SUDO.format(log=directory / "seen"))
+        (directory / "sudo").chmod(0o755)
+        server = Ordinary(directory / "server")
+        if os.geteuid() == 0:
+            for path in [directory, *directory.rglob("*")]:
+                os.chown(path, 65534, 65534)
+        ends.callback(expect_no_children)
+        ends.callback(server.stop)
+        server.start()
+        assert run(server, SAY, user="root", envs=ENVS)[0].decode() == SAID
+        assert run(server, "echo $0 'a  b'", user="root")[0] == b"/bin/sh a  b\n"
+        seen = (directory / "seen").read_text()
+        assert seen.count("-n ") == 2 and seen.count("-u root -- /bin/sh -c ") == 2
+        assert "/none" not in seen and "it's" not in seen
+        reply = exchange(server, path="/exec", body=json.dumps({"command": "true", "user": "root", "envs": {"a.b": "c"}}), headers=JSON)
+        assert reply.status == 400 and "a.b" in reply.json["detail"]
 
 
 def test_activity_tells_who_is_at_work(server: Daemon) -> None:

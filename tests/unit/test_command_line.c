@@ -12,7 +12,7 @@ static const char *direct_with(const char *command, const char *const *env)
 	struct buf out;
 
 	buf_init(&out, 1024 * 1024);
-	struct command_words words = command_line_add(line, &out, command, "/work", env);
+	struct command_words words = command_line_add(line, &out, command, "/work", env, NULL);
 	const char *text = out.data;
 	CHECK_TEXT(text, "/work");
 	text += strlen(text) + 1;
@@ -43,7 +43,7 @@ static const char *var_of(const char *name, const char *const *env, int *times)
 	bool found = false;
 
 	buf_init(&out, 1024 * 1024);
-	struct command_words words = command_line_add(line, &out, "a;b", "/work", env);
+	struct command_words words = command_line_add(line, &out, "a;b", "/work", env, NULL);
 	const char *text = out.data;
 	for (size_t i = 0; i < 2; i++)
 		text += strlen(text) + 1;

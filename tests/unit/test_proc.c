@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -190,9 +191,36 @@ static void watches_a_process(void)
 	close(fd);
 }
 
+static void becomes_another_user_where_it_is_root(void)
+{
+	const gid_t groups[] = { 4242, 4243 };
+	const struct proc_user user = { 12345, 54321, groups, 2 };
+	struct proc_spec spec = { .cwd_fd = -1, .user = &user };
+	int status, dumpable = prctl(PR_GET_DUMPABLE);
+
+	if (geteuid() == 0) {
+		CHECK_TEXT(output(spec, "grep -E '^(Uid|Gid|Groups|CapEff):' /proc/self/status",
+				   &status),
+			"Uid:\t12345\t12345\t12345\t12345\n"
+			"Gid:\t54321\t54321\t54321\t54321\n"
+			"Groups:\t4242 4243 \nCapEff:\t0000000000000000\n");
+	} else {
+		char *argv[] = { sh, NULL };
+		struct proc_program program = { "/bin/sh", argv };
+		struct err err;
+		pid_t pid;
+		spec.programs = &program;
+		spec.programs_len = 1;
+		CHECK_INT(proc_spawn(&spec, &pid, &err), -1);
+		CHECK_INT(err.sysno, EPERM);
+	}
+	CHECK_INT(prctl(PR_GET_DUMPABLE), dumpable);
+}
+
 TESTS(CASE(runs_a_program_and_lets_the_caller_reap_it),
 	CASE(takes_the_first_program_that_can_be_executed),
 	CASE(reports_what_cannot_be_executed_and_leaves_no_child),
 	CASE(reports_a_directory_that_is_none), CASE(refuses_descriptors_that_would_be_overwritten),
 	CASE(gives_the_child_a_session_a_directory_and_limits),
-	CASE(hides_the_parents_descriptors_and_signals), CASE(watches_a_process))
+	CASE(hides_the_parents_descriptors_and_signals), CASE(watches_a_process),
+	CASE(becomes_another_user_where_it_is_root))
