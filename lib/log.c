@@ -1,8 +1,14 @@
 #include "log.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -10,7 +16,10 @@
 #include "err.h"
 #include "utf8.h"
 
-enum { LINE_MAX_BYTES = 4096 };
+/* A line leaves in one piece: pipe(7), "PIPE_BUF". */
+enum { LINE_MAX_BYTES = PIPE_BUF };
+
+#define END_OF_LINE "}\n"
 
 static enum log_level lowest = LOG_INFO;
 static bool as_json;
@@ -66,6 +75,89 @@ static void add_pair(struct buf *line, const char *key, const char *value)
 	add_value(line, value);
 }
 
+/* ---- the line ---- */
+
+/* Adds a pair, with as much of its value as fits; an ellipsis tells where some is missing. */
+static void add_pair_cut(struct buf *line, const char *key, const char *value)
+{
+	AUTO_BUF struct buf part = BUF_INIT(LINE_MAX_BYTES);
+	size_t before = line->len;
+
+	add_pair(line, key, value);
+	for (size_t len = strnlen(value, LINE_MAX_BYTES); line->over && len > 0; len /= 2) {
+		buf_clear(&part);
+		buf_add(&part, value, utf8_floor(value, len / 2));
+		buf_add_text(&part, "…");
+		line->over = false;
+		buf_truncate(line, before);
+		add_pair(line, key, part.data);
+	}
+	if (line->over) {
+		line->over = false;
+		buf_truncate(line, before);
+	}
+}
+
+/* `line` has room for a whole one, its end included. */
+static void begin_line(struct buf *line, enum log_level level, const char *event)
+{
+	line->max = LINE_MAX_BYTES - sizeof END_OF_LINE;
+	buf_add_text(line, as_json ? "{\"time\":\"" : "");
+	add_time(line);
+	buf_addf(line, as_json ? "\",\"level\":\"%s\",\"event\":\"%s\"" : " %-7s %s", names[level],
+		event);
+}
+
+static void end_line(struct buf *line)
+{
+	line->max = LINE_MAX_BYTES;
+	buf_add_text(line, as_json ? END_OF_LINE : END_OF_LINE + 1);
+}
+
+/* ---- writing it ---- */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
+static unsigned long lost;                               /* lines that nobody took, not told yet */
+
+/*
+ * Writes the whole line or nothing, and never waits for a reader. Where poll(2) finds a pipe
+ * writable there is room for PIPE_BUF bytes, so for a line (pipe(7)); another process may take
+ * it first, so that the write itself must not wait either. The descriptor may be shared:
+ * O_NONBLOCK would be everybody's.
+ */
+static bool write_line(const struct buf *line)
+{
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+	struct iovec whole = { line->data, line->len };
+	struct stat st;
+
+	if (poll(&out, 1, 0) != 1 || !(out.revents & POLLOUT) || fstat(STDERR_FILENO, &st) < 0)
+		return false;
+	if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) {
+		ssize_t n = pwritev2(STDERR_FILENO, &whole, 1, -1, RWF_NOWAIT);
+		if (n >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL))
+			return n == (ssize_t)line->len;
+	}
+	return write(STDERR_FILENO, line->data, line->len) == (ssize_t)line->len;
+}
+
+static bool tell_of_lost(void)
+{
+	AUTO_BUF struct buf line = BUF_INIT(LINE_MAX_BYTES);
+	char count[24];
+
+	if (lost == 0)
+		return true;
+	snprintf(count, sizeof count, "%lu", lost);
+	begin_line(&line, LOG_WARNING, "lines of this log were lost");
+	add_pair_cut(&line, "lines", count);
+	end_line(&line);
+	if (!write_line(&line))
+		return false;
+	lost = 0;
+	return true;
+}
+
 void log_event(enum log_level level, const char *event, ...)
 {
 	AUTO_BUF struct buf line = BUF_INIT(LINE_MAX_BYTES);
@@ -73,21 +165,18 @@ void log_event(enum log_level level, const char *event, ...)
 
 	if (level < lowest)
 		return;
-	buf_add_text(&line, as_json ? "{\"time\":\"" : "");
-	add_time(&line);
-	buf_addf(&line, as_json ? "\",\"level\":\"%s\",\"event\":\"%s\"" : " %-7s %s",
-		names[level], event);
+	begin_line(&line, level, event);
 	va_start(args, event);
 	for (const char *key; (key = va_arg(args, const char *));) {
 		const char *value = va_arg(args, const char *);
-		add_pair(&line, key, value ? value : "");
+		add_pair_cut(&line, key, value ? value : "");
 	}
 	va_end(args);
-	line.over = false;
-	buf_add_text(&line, as_json ? "}\n" : "\n");
-	/* One write(2) a line, so that threads do not mix; nobody to tell where it fails. */
-	if (line.len > 0 && write(STDERR_FILENO, line.data, line.len) < 0)
-		return;
+	end_line(&line);
+	pthread_mutex_lock(&lock);
+	if (!tell_of_lost() || !write_line(&line))
+		lost++;
+	pthread_mutex_unlock(&lock);
 }
 
 int log_setup_named(const char *level, const char *format, struct err *err)

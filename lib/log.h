@@ -3,7 +3,9 @@
 
 /*
  * The log: one line an event on standard error, `time level event key=value …`, or one JSON
- * object a line. Only request boundaries and main log; lib never does. Any thread.
+ * object a line. Only request boundaries and main log; lib never does. Any thread, and none
+ * waits: a line that nobody takes just now (a full pipe) is lost, and counted in the next one
+ * that is taken. A line has at most PIPE_BUF bytes: longer values are cut.
  */
 #include <stdbool.h>
 
