@@ -6,7 +6,7 @@
 #include "utf8.h"
 #include "version.h"
 
-enum { META_MAX_BYTES = 64 * 1024, FIRST_BYTES = 1024 };
+enum { META_MAX_BYTES = 64 * 1024 };
 
 #define SERVER_INFO_KEY "io.modelcontextprotocol/serverInfo"
 
@@ -38,7 +38,6 @@ void result_init(struct result *result, const json_t *id, bool modern, size_t ma
 	*result = (struct result){ .modern = modern };
 	buf_init(&result->out, max);
 	buf_init(&result->meta, META_MAX_BYTES);
-	buf_reserve(&result->out, FIRST_BYTES);
 	add_head(result, id);
 	result->start = result->out.len;
 }
@@ -127,6 +126,7 @@ void result_meta(struct result *result, const char *key, json_t *value)
 
 void result_meta_text(struct result *result, const char *key, const char *json, size_t len)
 {
+	buf_reserve(&result->meta, strlen(key) + len + strlen(",\"\":"));
 	add_meta_key(result, key);
 	buf_add(&result->meta, json, len);
 }

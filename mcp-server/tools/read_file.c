@@ -27,6 +27,7 @@ enum {
 	ON_LOOP_BYTES = 1024 * 1024,   /* as much as the loop reads from the cache at once */
 	BLOCK_BYTES = 256 * 1024,      /* while looking for a line */
 	META_BYTES = 32 * 1024,        /* a path may be all escapes */
+	META_USUAL_BYTES = 500,        /* so many are nearly always enough */
 	IMAGE_BYTES = 15 * 256 * 1024, /* 5 MiB as base64: what model APIs take */
 };
 
@@ -175,6 +176,7 @@ static void add_meta(struct file *file, const struct facts *facts)
 	AUTO_BUF struct buf out = BUF_INIT(META_BYTES);
 	const struct request *request = file->request;
 
+	buf_reserve(&out, META_USUAL_BYTES);
 	buf_add_text(&out, "{\"path\":");
 	utf8_add_json(&out, request->path, request->path_len);
 	add_number(&out, ",\"start_line\":", facts->start_line);
