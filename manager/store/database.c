@@ -116,8 +116,8 @@ static int check_owner(sqlite3 *db, int64_t *version, struct err *err)
 			sqlite3_db_filename(db, NULL));
 	if (*version > VERSION)
 		return err_set(err, ERR_INVALID,
-			"%s was written by a newer sandbox-manager (version %d, this one knows %d): "
-			"use that one, or name another file in DATABASE_URL",
+			"%s was written by a newer sandbox-manager (version %d, this one knows "
+			"%d): use that one, or name another file in DATABASE_URL",
 			sqlite3_db_filename(db, NULL), (int)*version, (int)VERSION);
 	return 0;
 }

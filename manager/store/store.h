@@ -29,7 +29,7 @@ enum sandbox_state {
 
 enum on_timeout { ON_TIMEOUT_PAUSE, ON_TIMEOUT_DELETE };
 
-/* One row. Texts are owned by it, NULL where there is none. Times are ms since the epoch, 0: not. */
+/* One row. It owns its texts, NULL where there is none. Times are ms since the epoch, 0: not. */
 struct sandbox_row {
 	char id[SANDBOX_ID_LEN + 1];
 	char token[SANDBOX_TOKEN_LEN + 1];
