@@ -8,7 +8,7 @@
 #include "base64.h"
 #include "buf.h"
 #include "err.h"
-#include "json_limits.h"
+#include "json_reader.h"
 
 static const struct json_limits limits = { .depth = 8, .string = 32 * 1024, .number = 32 };
 
@@ -146,9 +146,9 @@ int jwks_parse(const char *text, size_t len, struct jwks **out, struct err *err)
 	if (len > JWKS_TEXT_MAX)
 		return err_set(
 			err, ERR_INVALID, "the key set has more than %d bytes", JWKS_TEXT_MAX);
-	if (json_limits_check(&limits, text, len, err) < 0)
+	json_auto_t *document = json_read(text, len, &limits, err);
+	if (!document)
 		return err_wrap(err, "the key set");
-	json_auto_t *document = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
 	json_t *keys = json_object_get(document, "keys");
 	if (!json_is_array(keys))
 		return err_set(err, ERR_INVALID,

@@ -12,7 +12,7 @@
 #include "cleanup.h"
 #include "err.h"
 #include "jwks.h"
-#include "json_limits.h"
+#include "json_reader.h"
 
 #define HEADER "{\"alg\":\"HS256\",\"typ\":\"JWT\"}"
 
@@ -67,9 +67,8 @@ static json_t *object_in(const char *part, size_t len, struct err *err)
 	AUTO_BUF struct buf text = BUF_INIT(JWT_MAX);
 	json_t *object = NULL;
 
-	if (base64url_decode(&text, part, len) == 0 && text.len > 0 &&
-		json_limits_check(&limits, text.data, text.len, NULL) == 0)
-		object = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+	if (base64url_decode(&text, part, len) == 0 && text.len > 0)
+		object = json_read(text.data, text.len, &limits, NULL);
 	if (json_is_object(object))
 		return object;
 	json_decref(object);
