@@ -147,7 +147,7 @@ int jwks_parse(const char *text, size_t len, struct jwks **out, struct err *err)
 		return err_set(
 			err, ERR_INVALID, "the key set has more than %d bytes", JWKS_TEXT_MAX);
 	json_auto_t *document = json_read(text, len, &limits, err);
-	if (!document)
+	if (!document && err && err->code == ERR_LIMIT)
 		return err_wrap(err, "the key set");
 	json_t *keys = json_object_get(document, "keys");
 	if (!json_is_array(keys))
