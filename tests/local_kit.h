@@ -28,7 +28,8 @@ struct kit_call {
 	char id[SANDBOX_ID_LEN + 1];
 	double started_ms, ended_ms;
 	bool done;
-	struct provider_answer answer;
+	struct provider_answer answer; /* without its texts */
+	char address[32];
 	struct err err; /* code 0: none */
 	struct kit_calls *all;
 };
@@ -101,8 +102,12 @@ static inline void kit_done(const struct provider_answer *answer, const struct e
 
 	call->ended_ms = kit_now_ms();
 	call->done = true;
-	if (answer)
+	if (answer) {
 		call->answer = *answer;
+		snprintf(call->address, sizeof call->address, "%s",
+			answer->address ? answer->address : "");
+		call->answer.address = call->answer.provider_id = NULL;
+	}
 	if (err) {
 		call->err = *err;
 		all->failed++;

@@ -10,7 +10,9 @@
 #include "dial.h"
 #include "log.h"
 #include "loop.h"
+#include "template.h"
 #include "tree.h"
+#include "worker.h"
 
 static struct local *local_of(struct provider *self)
 {
@@ -77,15 +79,6 @@ static bool local_reserve(
 	return true;
 }
 
-static struct sandbox *add(struct local *local, struct record *record, struct err *err)
-{
-	struct sandbox *sandbox = table_add(&local->table, record, err);
-
-	if (sandbox)
-		sandbox->local = local;
-	return sandbox;
-}
-
 static void local_create(
 	struct provider *self, const struct provider_spec *spec, provider_done *done, void *data)
 {
@@ -100,7 +93,7 @@ static void local_create(
 	}
 	if (!sandbox) {
 		record_copy(&record, &entry);
-		sandbox = add(local, &entry, &err);
+		sandbox = table_add(&local->table, &entry, &err);
 		if (!sandbox) {
 			record_release(&entry);
 			record_release(&record);
@@ -238,6 +231,24 @@ static int adopt_all(struct local *local, struct err *err)
 	return 0;
 }
 
+/* The first sandbox should not wait for it; where it fails, that one tells. */
+static void make_host_template(void *data)
+{
+	const struct local *local = data;
+	struct template template = { .layers_len = 0 };
+
+	if (template_find(&local->site, "host", &template, NULL) == 0)
+		template_release(&template);
+}
+
+static void on_host_template(void *data)
+{
+	struct local *local = data;
+
+	local->jobs--;
+	pool_refill(local);
+}
+
 int provider_local_open(const struct provider_setup *setup, struct provider **out, struct err *err)
 {
 	static const struct provider calls = {
@@ -260,6 +271,7 @@ int provider_local_open(const struct provider_setup *setup, struct provider **ou
 
 	local->base = calls;
 	local->setup = *setup;
+	local->table.local = local;
 	if (site_open(&options, &local->site, err) < 0) {
 		free(local);
 		return -1;
@@ -269,6 +281,8 @@ int provider_local_open(const struct provider_setup *setup, struct provider **ou
 		local_free(&local->base);
 		return -1;
 	}
+	if (worker_submit(setup->workers, make_host_template, on_host_template, local, NULL) == 0)
+		local->jobs++;
 	*out = &local->base;
 	return 0;
 }

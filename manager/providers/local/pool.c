@@ -104,7 +104,6 @@ void pool_refill(struct local *local)
 		record_release(&record);
 		return;
 	}
-	sandbox->local = local;
 	snprintf(sandbox->token, sizeof sandbox->token, "%s", token);
 	local->filling = true;
 	job_ask(sandbox, WISH_MADE, &record, token, on_made, local);
@@ -118,7 +117,4 @@ static void on_refill(void *data)
 void pool_open(struct local *local)
 {
 	local->refill = loop_timer_new(local->setup.loop, on_refill, local);
-	/* Not at once: whoever opens us may be asked for sandboxes first. */
-	if (local->setup.pool_size > 0)
-		loop_timer_set(local->refill, 1);
 }

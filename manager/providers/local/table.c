@@ -59,6 +59,7 @@ struct sandbox *table_add(struct table *table, struct record *record, struct err
 	struct sandbox *sandbox = alloc_zero(sizeof *sandbox);
 	sandbox->record = *record;
 	*record = (struct record){ .slot = 0 };
+	sandbox->local = table->local;
 	sandbox->live = (struct live)LIVE_NONE;
 	sandbox->next = table->buckets[bucket];
 	unsigned slot = sandbox->record.slot;

@@ -34,6 +34,7 @@ struct sandbox {
 enum { TABLE_BUCKETS = 256 };
 
 struct table {
+	struct local *local; /* whose it is */
 	struct sandbox *buckets[TABLE_BUCKETS];
 	size_t count;
 	uint32_t slots[(SLOT_MAX + 32) / 32]; /* a bit each: taken */
