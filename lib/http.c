@@ -104,7 +104,19 @@ void http_request_deadline(struct http_request *request, unsigned seconds)
 		seconds ? loop_now_ms(request->http->loop) + (int64_t)seconds * 1000 : INT64_MAX;
 }
 
-/* Connections that dawdle over a head or a body: MHD's own time-out restarts at every byte. */
+void http_request_expect_left(struct http_request *request, size_t bytes)
+{
+	const struct http_options *options = &request->http->options;
+
+	if (options->answer_rate == 0)
+		return;
+	request->connection->deadline_ms = loop_now_ms(request->http->loop) +
+					   (int64_t)options->answer_s * 1000 +
+					   (int64_t)bytes * 1000 / options->answer_rate;
+}
+
+/* Connections that dawdle over a head, a body or an answer: MHD's own time-out restarts at every
+ * byte. */
 static void sweep(void *data)
 {
 	struct http *http = data;
@@ -276,7 +288,8 @@ static void end_of_body(struct http_request *request)
 	struct http *http = request->http;
 
 	request->body_done = true;
-	http_request_deadline(request, 0);
+	if (!request->answered)
+		http_request_deadline(request, 0);
 	if (request->head_pending)
 		http->options.head(request, http->options.data);
 	if (!request->answered && request->on_body) {

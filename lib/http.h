@@ -31,6 +31,8 @@ struct http_options {
 	unsigned connections_max;
 	unsigned idle_s;  /* a connection without a whole request for this long is closed */
 	unsigned body_s;  /* a body that has to be in memory must be there within this */
+	unsigned answer_s;    /* an answer in memory must have left within this, and the time */
+	unsigned answer_rate; /* of its size at so many bytes a second (0: any time will do) */
 	http_fn *head;
 	void *data; /* for `head` */
 };
@@ -145,6 +147,10 @@ void http_stream_on_drained(struct http_stream *stream, http_drained_fn *fn);
 
 /* Ends it in order, once everything queued was sent. */
 void http_stream_end(struct http_stream *stream);
+
+/* The same, where all that is left of it is in the queue: that has to leave in the time of an
+ * answer of this size. */
+void http_stream_end_soon(struct http_stream *stream);
 
 /* Breaks the connection, so that the client sees that something is missing. */
 void http_stream_cut(struct http_stream *stream);

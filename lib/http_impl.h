@@ -80,6 +80,9 @@ void http_request_answer(struct http_request *request, unsigned status,
 
 /* A deadline for what the connection has to do next; 0: none. */
 void http_request_deadline(struct http_request *request, unsigned seconds);
+
+/* The deadline by which an answer, of which so many bytes are in memory, has to have left. */
+void http_request_expect_left(struct http_request *request, size_t bytes);
 bool http_draining(const struct http *http);
 unsigned http_body_seconds(const struct http *http);
 

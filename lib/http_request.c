@@ -262,6 +262,7 @@ void http_reply(struct http_request *request, unsigned status, const char *type,
 		abort();
 	if (type)
 		MHD_add_response_header(response, "Content-Type", type);
+	http_request_expect_left(request, len);
 	http_request_answer(request, status, response);
 }
 

@@ -140,6 +140,13 @@ void http_stream_end(struct http_stream *stream)
 	wake(stream);
 }
 
+void http_stream_end_soon(struct http_stream *stream)
+{
+	if (stream->request)
+		http_request_expect_left(stream->request, http_stream_queued(stream));
+	http_stream_end(stream);
+}
+
 /* The reader is not called while the socket is full: only shutdown(2) gets through then. */
 void http_stream_cut(struct http_stream *stream)
 {

@@ -121,7 +121,7 @@ int sse_prime(struct sse *sse, const char *id, int retry_ms)
 
 void sse_end(struct sse *sse)
 {
-	http_stream_end(sse->stream);
+	http_stream_end_soon(sse->stream);
 }
 
 void sse_cut(struct sse *sse)

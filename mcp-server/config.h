@@ -19,6 +19,7 @@ struct config {
 	int64_t header_max, body_max, depth_max, string_max, number_max;
 	int64_t sessions_max, streams_max, calls_max, commands_max;
 	int64_t result_max, queue_max, connections_max, workers;
+	int64_t answer_s, answer_rate;
 };
 
 /* Reads argv and the environment; ARGS_DONE where --help or --version was printed. */

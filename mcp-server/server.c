@@ -85,6 +85,8 @@ static int open_http(struct server *server, struct err *err)
 		.connections_max = (unsigned)config->connections_max,
 		.idle_s = IDLE_S,
 		.body_s = BODY_S,
+		.answer_s = (unsigned)config->answer_s,
+		.answer_rate = (unsigned)config->answer_rate,
 		.head = routes_head,
 		.data = server,
 	};

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -119,3 +121,48 @@ def test_a_slow_reader_is_cut_off(launch: Launch) -> None:
         statuses = [exchange(daemon, "POST", endpoint, body, headers).status for _ in range(2000)]
         assert statuses[0] == 202 and statuses[-1] == 404
     assert exchange(daemon, "GET", "/health").status == 200
+
+
+def trickle(daemon: Daemon, request: str, body: str = "", seconds: float = 4) -> int:
+    """Asks, takes a byte now and then for a while, then the rest: how many there were."""
+    host, port = daemon.host.split(":")
+    got = 0
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.settimeout(TIMEOUT)
+        slow.connect((host, int(port)))
+        lines = [request, f"Host: {daemon.host}", f"Authorization: Bearer {daemon.token}"]
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}", "Connection: close"]
+        slow.sendall("\r\n".join([*lines, "", body]).encode())
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            got += len(slow.recv(1))
+            time.sleep(0.1)
+        try:
+            while rest := slow.recv(1 << 20):
+                got += len(rest)
+        except ConnectionResetError:
+            pass
+    return got
+
+
+def test_who_dawdles_over_an_answer_is_cut_off(launch: Launch) -> None:
+    rate = 16 << 20
+    daemon = launch("--max-answer-seconds", "1", "--min-answer-rate", str(rate))
+    (daemon.workspace / "large").write_text(("x" * 1023 + "\n") * (8 << 10))
+    params = {"name": "read_file", "arguments": {"path": "large", "limit": 8000}}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+    for accept in ("application/json", "text/event-stream"):
+        headers = {"Content-Type": "application/json", "Accept": accept}
+        whole = len(exchange(daemon, body=body, headers=headers).body)
+        assert 7 << 20 < whole < rate  # more than the kernel keeps for a connection
+        assert trickle(daemon, f"POST /mcp HTTP/1.1\r\nAccept: {accept}", body) < whole
+    assert trickle(daemon, "GET /files?path=large HTTP/1.1") > 8 << 20  # as slow as its reader
+
+
+def test_an_answer_s_time_grows_with_its_size(launch: Launch) -> None:
+    daemon = launch("--max-answer-seconds", "1", "--min-answer-rate", str(1 << 20))
+    (daemon.workspace / "large").write_text(("x" * 1023 + "\n") * (8 << 10))
+    params = {"name": "read_file", "arguments": {"path": "large", "limit": 8000}}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+    assert trickle(daemon, "POST /mcp HTTP/1.1\r\nAccept: application/json", body) > 7 << 20
