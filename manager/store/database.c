@@ -104,7 +104,7 @@ static int ask(sqlite3 *db, const char *sql, int64_t *number, char **text, struc
 
 static int check_owner(sqlite3 *db, int64_t *version, struct err *err)
 {
-	int64_t application, tables;
+	int64_t application = 0, tables = 0;
 
 	if (ask(db, "PRAGMA application_id", &application, NULL, err) < 0 ||
 		ask(db, "PRAGMA user_version", version, NULL, err) < 0 ||
