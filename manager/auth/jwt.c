@@ -137,8 +137,8 @@ static enum jwt_verdict check_signature(
 {
 	json_auto_t *header = object_in(parts->text, parts->header_len, err);
 	AUTO_BUF struct buf signature = BUF_INIT(JWT_MAX);
-	enum jwt_algorithm algorithm;
-	const char *kid;
+	enum jwt_algorithm algorithm = JWT_HS256;
+	const char *kid = NULL;
 	bool known;
 
 	if (!header || read_header(header, &algorithm, &kid, err) < 0)
@@ -252,7 +252,7 @@ static int read_claims(const json_t *payload, const struct jwt_rules *rules, str
 enum jwt_verdict jwt_check(
 	const char *token, const struct jwt_rules *rules, struct jwt_claims *out, struct err *err)
 {
-	struct parts parts;
+	struct parts parts = { 0 };
 
 	if (split(token, &parts, err) < 0)
 		return JWT_REFUSED;
