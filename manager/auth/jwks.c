@@ -38,17 +38,26 @@ size_t jwks_count(const struct jwks *set)
 	return set->count;
 }
 
-static const char *text_of(const json_t *jwk, const char *name)
+/* The text that a value is, or NULL: a NUL would hide what stands behind it. */
+static const char *text_of(const json_t *value)
 {
-	return json_string_value(json_object_get(jwk, name));
+	const char *text = json_string_value(value);
+
+	return text && strlen(text) == json_string_length(value) ? text : NULL;
+}
+
+/* Whether a member is this text. */
+static bool says(const json_t *jwk, const char *name, const char *want)
+{
+	const char *text = text_of(json_object_get(jwk, name));
+
+	return text && strcmp(text, want) == 0;
 }
 
 /* Whether a member is absent, or is this text. */
-static bool allows(const json_t *jwk, const char *name, const char *value)
+static bool allows(const json_t *jwk, const char *name, const char *want)
 {
-	const json_t *member = json_object_get(jwk, name);
-
-	return !member || (json_is_string(member) && strcmp(json_string_value(member), value) == 0);
+	return !json_object_get(jwk, name) || says(jwk, name, want);
 }
 
 /* RFC 7517, 4.3. */
@@ -60,7 +69,7 @@ static bool may_verify(const json_t *jwk)
 	if (!ops)
 		return true;
 	json_array_foreach(ops, i, op) {
-		const char *name = json_string_value(op);
+		const char *name = text_of(op);
 		if (name && strcmp(name, "verify") == 0)
 			return true;
 	}
@@ -102,10 +111,9 @@ static struct jwt_key *ec_key(const json_t *jwk)
 {
 	AUTO_BUF struct buf x = BUF_INIT(JWT_EC_BYTES);
 	AUTO_BUF struct buf y = BUF_INIT(JWT_EC_BYTES);
-	const char *curve = text_of(jwk, "crv");
 	struct jwt_key *key = NULL;
 
-	if (curve && strcmp(curve, "P-256") == 0 && allows(jwk, "alg", "ES256") &&
+	if (says(jwk, "crv", "P-256") && allows(jwk, "alg", "ES256") &&
 		bytes_of(jwk, "x", &x) == 0 && bytes_of(jwk, "y", &y) == 0 &&
 		x.len == JWT_EC_BYTES && y.len == JWT_EC_BYTES)
 		jwt_key_ec(x.data, y.data, &key, NULL);
@@ -114,15 +122,13 @@ static struct jwt_key *ec_key(const json_t *jwk)
 
 static struct jwt_key *key_of(const json_t *jwk)
 {
-	const char *type = text_of(jwk, "kty");
-
-	if (!type || !allows(jwk, "use", "sig") || !may_verify(jwk))
+	if (!allows(jwk, "use", "sig") || !may_verify(jwk))
 		return NULL;
-	if (strcmp(type, "oct") == 0)
+	if (says(jwk, "kty", "oct"))
 		return oct_key(jwk);
-	if (strcmp(type, "RSA") == 0)
+	if (says(jwk, "kty", "RSA"))
 		return rsa_key(jwk);
-	return strcmp(type, "EC") == 0 ? ec_key(jwk) : NULL;
+	return says(jwk, "kty", "EC") ? ec_key(jwk) : NULL;
 }
 
 static void add(struct jwks *set, const json_t *jwk)
@@ -130,12 +136,12 @@ static void add(struct jwks *set, const json_t *jwk)
 	const json_t *kid = json_object_get(jwk, "kid");
 
 	if (set->count == JWKS_MAX ||
-		(kid && (!json_is_string(kid) || json_string_length(kid) > JWKS_KID_MAX)))
+		(kid && (!text_of(kid) || json_string_length(kid) > JWKS_KID_MAX)))
 		return;
 	struct jwt_key *key = key_of(jwk);
 	if (key)
 		set->entry[set->count++] =
-			(struct entry){ kid ? alloc_text(json_string_value(kid)) : NULL, key };
+			(struct entry){ kid ? alloc_text(text_of(kid)) : NULL, key };
 }
 
 int jwks_parse(const char *text, size_t len, struct jwks **out, struct err *err)

@@ -14,7 +14,7 @@ struct jwks;
 
 enum { JWKS_MAX = 64, JWKS_TEXT_MAX = 256 * 1024, JWKS_KID_MAX = 256 };
 
-/* ERR_INVALID where it is no set, or has no key that can be used. */
+/* ERR_INVALID where it is no set, or has no key that can be used; ERR_LIMIT names what is over. */
 int jwks_parse(const char *text, size_t len, struct jwks **out, struct err *err);
 void jwks_free(struct jwks *set); /* NULL is allowed */
 

@@ -76,11 +76,19 @@ static json_t *object_in(const char *part, size_t len, struct err *err)
 	return NULL;
 }
 
+/* The text that a value is, or NULL: a NUL would hide what stands behind it. */
+static const char *text_of(const json_t *value)
+{
+	const char *text = json_string_value(value);
+
+	return text && strlen(text) == json_string_length(value) ? text : NULL;
+}
+
 /* ---- Its header ---- */
 
 static bool is_token_type(const json_t *type)
 {
-	const char *text = json_string_value(type);
+	const char *text = text_of(type);
 
 	/* Absent, or the two that are handed to APIs: others are for other ends (RFC 8725, 3.11).
 	 */
@@ -90,11 +98,11 @@ static bool is_token_type(const json_t *type)
 static int read_header(
 	const json_t *header, enum jwt_algorithm *algorithm, const char **kid, struct err *err)
 {
-	const char *name = json_string_value(json_object_get(header, "alg"));
+	const char *name = text_of(json_object_get(header, "alg"));
 	const json_t *id = json_object_get(header, "kid");
 	unsigned i = 0;
 
-	if (!name || (id && !json_is_string(id)))
+	if (!name || (id && !text_of(id)))
 		return malformed(err);
 	while (i < ALGORITHMS && strcmp(name, algorithms[i]) != 0)
 		i++;
@@ -106,7 +114,7 @@ static int read_header(
 			"The token is not of a kind that this server knows: it has to be a plain "
 			"JWT");
 	*algorithm = (enum jwt_algorithm)i;
-	*kid = json_string_value(id);
+	*kid = text_of(id);
 	return 0;
 }
 
@@ -199,18 +207,24 @@ static int check_times(
 	return 0;
 }
 
-static bool has_text(const json_t *value, const char *text)
+static bool is_text(const json_t *value, const char *want)
+{
+	const char *text = text_of(value);
+
+	return text && strcmp(text, want) == 0;
+}
+
+/* Whether it is this text, or an array with it. */
+static bool has_text(const json_t *value, const char *want)
 {
 	const json_t *item;
 	size_t i;
 
-	if (json_is_string(value))
-		return strcmp(json_string_value(value), text) == 0;
 	json_array_foreach(value, i, item) {
-		if (json_is_string(item) && strcmp(json_string_value(item), text) == 0)
+		if (is_text(item, want))
 			return true;
 	}
-	return false;
+	return is_text(value, want);
 }
 
 static int read_subject(const json_t *payload, char *out, struct err *err)

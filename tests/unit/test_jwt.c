@@ -189,6 +189,8 @@ static void an_admin_says_so_in_one_of_three_ways(void)
 	CHECK(!is_admin("\"admin\":1"));
 	CHECK(!is_admin("\"role\":\"administrator\""));
 	CHECK(!is_admin("\"role\":\"Admin\""));
+	CHECK(!is_admin("\"role\":\"admin\\u0000s\""));
+	CHECK(!is_admin("\"roles\":[\"admin\\u0000s\"]"));
 	CHECK(!is_admin("\"roles\":[[\"admin\"]]"));
 	CHECK(!is_admin("\"roles\":{\"admin\":true}"));
 }
@@ -253,6 +255,9 @@ static void only_what_is_known_is_accepted_in_a_header(void)
 		{ "{\"typ\":\"JWT\"}", "malformed" },
 		{ "{\"alg\":\"HS256\",\"alg\":\"none\"}", "malformed" },
 		{ "{\"alg\":\"HS256\",\"kid\":7}", "malformed" },
+		{ "{\"alg\":\"HS256\",\"kid\":\"a\\u0000b\"}", "malformed" },
+		{ "{\"alg\":\"HS256\\u0000\"}", "malformed" },
+		{ "{\"alg\":\"HS256\",\"typ\":\"JWT\\u0000\"}", "plain JWT" },
 		{ "{\"alg\":\"HS256\",\"crit\":[\"exp\"]}", "plain JWT" },
 		{ "{\"alg\":\"HS256\",\"b64\":false,\"crit\":[\"b64\"]}", "plain JWT" },
 		{ "{\"alg\":\"HS256\",\"typ\":\"dpop+jwt\"}", "plain JWT" },
