@@ -138,7 +138,7 @@ static int migrate_from(sqlite3 *db, int64_t version, struct err *err)
 /* All of it in one transaction, so that two who open it at once do it once. */
 static int migrate(sqlite3 *db, struct err *err)
 {
-	int64_t version;
+	int64_t version = 0;
 
 	if (check_owner(db, &version, err) < 0)
 		return -1;
@@ -174,7 +174,7 @@ static int set_up(sqlite3 *db, struct err *err)
 {
 	AUTO_FREE char *mode = NULL;
 	char cache[48];
-	int64_t version;
+	int64_t version = 0;
 
 	snprintf(cache, sizeof cache, "PRAGMA cache_size=-%d", CACHE_KB);
 	sqlite3_busy_timeout(db, BUSY_MS);
