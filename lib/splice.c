@@ -31,6 +31,7 @@ struct way {
 	struct buf waiting; /* for the receiver; memory only while there are some */
 	size_t sent;        /* of those */
 	splice_filter_fn *filter;
+	void *filter_data;
 	bool ended, told; /* by its sender; to its receiver */
 	bool slow;        /* its receiver took less than there was */
 };
@@ -208,24 +209,27 @@ static enum step sender_ended(struct splice *splice, enum splice_way way)
 	if (splice->held && way == SPLICE_DOWN)
 		return WAIT;
 	w->ended = true;
-	if (w->filter && w->filter(NULL, 0, splice->data) < 0)
+	if (w->filter && w->filter(NULL, 0, w->filter_data) < 0)
 		return cut(splice);
 	return GO_ON;
 }
 
+/*
+ * Where the client's bytes are counted, the server's failure is an end: it may have answered early
+ * and have closed upon bytes that it never read, which resets the connection behind its answer.
+ */
 static enum step sender_failed(struct splice *splice, enum splice_way way)
 {
-	if (way == SPLICE_UP)
-		return cut(splice);
-	if (splice->held) {
+	struct way *up = &splice->ways[SPLICE_UP];
+
+	if (way == SPLICE_DOWN && splice->held) {
 		splice->failed = true;
 		return WAIT;
 	}
-	if (splice->ways[way].ended && splice->ways[SPLICE_UP].filter) {
-		splice->ways[SPLICE_UP].filter = drop;
-		return WAIT;
-	}
-	return splice->ways[way].filter ? sender_ended(splice, way) : cut(splice);
+	if (way == SPLICE_UP || !up->filter)
+		return cut(splice);
+	up->filter = drop;
+	return splice->ways[way].ended ? WAIT : sender_ended(splice, way);
 }
 
 /* Bytes that have been received: sends them, keeps what the receiver does not take. */
@@ -237,7 +241,7 @@ static enum step pass(struct splice *splice, enum splice_way way, const char *by
 	if (splice->events->passed)
 		splice->events->passed(way, len, splice->data);
 	if (w->filter)
-		passing = w->filter(bytes, len, splice->data);
+		passing = w->filter(bytes, len, w->filter_data);
 	if (passing < 0)
 		return cut(splice);
 	if (w->waiting.len == 0 && passing > 0)
@@ -399,9 +403,15 @@ void splice_hold(struct splice *splice, bool held)
 	}
 }
 
-void splice_filter(struct splice *splice, enum splice_way way, splice_filter_fn *fn)
+void splice_filter(struct splice *splice, enum splice_way way, splice_filter_fn *fn, void *data)
 {
 	splice->ways[way].filter = fn;
+	splice->ways[way].filter_data = data;
+}
+
+void splice_end(struct splice *splice, enum splice_way way)
+{
+	splice->ways[way].ended = true;
 }
 
 int splice_put(struct splice *splice, enum splice_way way, const void *bytes, size_t len)

@@ -57,7 +57,10 @@ void splice_close(struct splice *splice);
  * ended or failed: what is queued then is sent, and the end passed on in order.
  */
 typedef ssize_t splice_filter_fn(const char *bytes, size_t len, void *data);
-void splice_filter(struct splice *splice, enum splice_way way, splice_filter_fn *fn);
+void splice_filter(struct splice *splice, enum splice_way way, splice_filter_fn *fn, void *data);
+
+/* From a filter: takes no more from this side, as if it had ended now. */
+void splice_end(struct splice *splice, enum splice_way way);
 
 /* Queues bytes for one way, before those to come. -1 where they are more than 128 KiB in all. */
 int splice_put(struct splice *splice, enum splice_way way, const void *bytes, size_t len);
