@@ -20,8 +20,9 @@ struct gate_conn {
 	uint16_t port;
 	int client, server; /* -1: none yet, or the splice's */
 	struct loop_io *io;
-	struct loop_timer *timer; /* while it dials */
+	struct loop_timer *timer; /* of its stage */
 	struct splice *splice;
+	struct domain_request *request; /* NULL: bytes alone */
 	struct gate_conn *next, **link;
 };
 
@@ -38,6 +39,12 @@ static void conn_drop(struct gate_conn *conn)
 	free(conn);
 }
 
+static void set_timer(struct gate_conn *conn, loop_fn *fn, int64_t delay_ms)
+{
+	conn->timer = loop_timer_new(conn->sandbox->gate->loop, fn, conn);
+	loop_timer_set(conn->timer, delay_ms);
+}
+
 static void leave_stage(struct gate_conn *conn)
 {
 	loop_io_free(conn->io);
@@ -46,17 +53,40 @@ static void leave_stage(struct gate_conn *conn)
 	conn->timer = NULL;
 }
 
+/* Not spliced: leaves the client's socket, and the request, to the caller. */
+static void conn_leave(struct gate_conn *conn)
+{
+	leave_stage(conn);
+	if (conn->server >= 0)
+		gate_reset(conn->server);
+	conn_drop(conn);
+}
+
 void gate_conn_free(struct gate_conn *conn)
 {
+	struct domain_request *request = conn->request;
+
 	if (conn->splice) {
 		splice_cut(conn->splice);
 		return;
 	}
-	leave_stage(conn);
 	gate_reset(conn->client);
-	if (conn->server >= 0)
-		gate_reset(conn->server);
-	conn_drop(conn);
+	conn_leave(conn);
+	if (request)
+		domain_request_free(request);
+}
+
+/* It comes to nothing; a request's client is told in words. */
+static void conn_refuse(struct gate_conn *conn, unsigned status)
+{
+	struct domain_request *request = conn->request;
+	int client = conn->client;
+
+	conn_leave(conn);
+	if (request)
+		domain_request_refuse(request, client, status);
+	else
+		gate_reset(client);
 }
 
 /* ---- spliced ---- */
@@ -79,9 +109,28 @@ static void on_knock(void *data)
 	gate_tell_wake(((struct gate_conn *)data)->sandbox);
 }
 
+static void on_farewell_over(void *data)
+{
+	splice_close(((struct gate_conn *)data)->splice);
+}
+
+/* An answer is the last thing on its connection. */
+static void on_ended(enum splice_way way, void *data)
+{
+	struct gate_conn *conn = data;
+
+	if (way == SPLICE_DOWN && conn->request)
+		set_timer(conn, on_farewell_over, FAREWELL_MS);
+}
+
 static void on_closed(void *data)
 {
-	conn_drop(data);
+	struct gate_conn *conn = data;
+
+	leave_stage(conn);
+	if (conn->request)
+		domain_request_free(conn->request);
+	conn_drop(conn);
 }
 
 static void start_splice(struct gate_conn *conn)
@@ -89,6 +138,7 @@ static void start_splice(struct gate_conn *conn)
 	static const struct splice_events events = {
 		.passed = on_passed,
 		.knocked = on_knock,
+		.ended = on_ended,
 		.closed = on_closed,
 	};
 	const int size = SOCKET_BUFFER, yes = 1;
@@ -104,6 +154,11 @@ static void start_splice(struct gate_conn *conn)
 	}
 	conn->client = conn->server = -1;
 	splice_hold(conn->splice, conn->sandbox->paused);
+	if (!conn->request)
+		return;
+	gate_tell_active(conn->sandbox);
+	if (domain_request_pass(conn->request, conn->splice) < 0)
+		splice_cut(conn->splice);
 }
 
 /* ---- dialling ---- */
@@ -117,7 +172,7 @@ static void on_dialled(unsigned events, void *data)
 	(void)events;
 	getsockopt(conn->server, SOL_SOCKET, SO_ERROR, &failure, &size);
 	if (failure)
-		gate_conn_free(conn);
+		conn_refuse(conn, 502);
 	else
 		start_splice(conn);
 }
@@ -129,7 +184,7 @@ static void on_dial_timeout(void *data)
 	if (conn->sandbox->paused)
 		loop_timer_set(conn->timer, DIAL_MS); /* it cannot accept */
 	else
-		gate_conn_free(conn);
+		conn_refuse(conn, 502);
 }
 
 void gate_conn_dial(struct gate_conn *conn)
@@ -155,15 +210,25 @@ static void on_client(unsigned events, void *data)
 	struct gate_conn *conn = data;
 	char byte;
 	ssize_t n = recv(conn->client, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	bool gone = events & (EPOLLERR | EPOLLHUP) || (n < 0 && errno != EAGAIN && errno != EINTR);
 
 	if (n > 0)
 		gate_tell_wake(conn->sandbox);
-	else if (n == 0 || (errno != EAGAIN && errno != EINTR) || events & EPOLLERR)
+	else if (gone || (n == 0 && !conn->request))
 		gate_conn_free(conn); /* it left, and had nothing to say */
+}
+
+static void on_never_resumed(void *data)
+{
+	conn_refuse(data, 503);
 }
 
 static void wait_for_sandbox(struct gate_conn *conn)
 {
+	if (conn->request) {
+		gate_tell_wake(conn->sandbox);
+		set_timer(conn, on_never_resumed, RESUME_MS);
+	}
 	if (loop_io_new(conn->sandbox->gate->loop, conn->client, EPOLLIN | EPOLLRDHUP | EPOLLET,
 		    on_client, conn, &conn->io, NULL) < 0)
 		gate_conn_free(conn);
@@ -172,11 +237,6 @@ static void wait_for_sandbox(struct gate_conn *conn)
 bool gate_conn_waits(const struct gate_conn *conn)
 {
 	return !conn->splice && conn->server < 0;
-}
-
-bool gate_conn_has_server(const struct gate_conn *conn)
-{
-	return conn->splice || conn->server >= 0;
 }
 
 /* ---- all ---- */
@@ -197,15 +257,18 @@ void gate_conn_new(
 {
 	struct gate *gate = sandbox->gate;
 
-	(void)request;
 	if (sandbox->conn_count >= SANDBOX_CONNS_MAX || gate->stats.open >= gate->conns_max) {
-		gate_reset(client);
+		if (request)
+			domain_request_refuse(request, client, 503);
+		else
+			gate_reset(client);
 		return;
 	}
 	struct gate_conn *conn = alloc_zero(sizeof *conn);
 	*conn = (struct gate_conn){ .sandbox = sandbox,
 		.port = port,
 		.client = client,
+		.request = request,
 		.server = -1,
 		.next = sandbox->conns,
 		.link = &sandbox->conns };

@@ -147,6 +147,7 @@ void gate_free(struct gate *gate)
 		return;
 	while (gate->sandboxes)
 		gate_remove(gate->sandboxes);
+	domain_free(gate->domain);
 	splicer_free(gate->splicer);
 	loop_timer_free(gate->rest);
 	free(gate);
@@ -293,7 +294,7 @@ void gate_cut(struct gate_sandbox *sandbox)
 
 	for (struct gate_conn *conn = sandbox->conns; conn; conn = next) {
 		next = gate_conn_next(conn);
-		if (gate_conn_has_server(conn))
+		if (!gate_conn_waits(conn))
 			gate_conn_free(conn);
 	}
 }

@@ -34,9 +34,10 @@ struct gate_events {
 struct gate *gate_new(struct loop *loop, const struct gate_events *events, void *data);
 void gate_free(struct gate *gate); /* cuts every connection */
 
-/* Listens for HTTP on a domain; requests are for {port}-{id}.{domain}. */
-int gate_serve_domain(struct gate *gate, const char *host, uint16_t port, const char *domain,
-	struct err *err);
+/* Listens for HTTP at an address, for {port}-{id}.{domain}; `port` 0 takes a free one, and `out`
+ * gets it. */
+int gate_serve_domain(struct gate *gate, const char *host, uint16_t port, const char *name,
+	uint16_t *out, struct err *err);
 
 /* Opens the way to a sandbox at `address` ("127.83.0.7"); no port is open yet. */
 int gate_add(struct gate *gate, const char *id, const char *address, struct gate_sandbox **out,
