@@ -20,7 +20,7 @@ def test_tools_md_is_what_the_descriptors_say() -> None:
 
 def test_limits_md_names_every_limit_with_its_default() -> None:
     help = subprocess.run([BINARY, "--help"], capture_output=True, text=True, check=True).stdout
-    options = dict(re.findall(r"--((?:max-[a-z-]+|workers)) N\s.*\((\d+)\)", help))
+    options = dict(re.findall(r"--((?:max-[a-z-]+|min-[a-z-]+|workers)) N\s.*\((\d+)\)", help))
     table = dict(re.findall(r"^\| `--([a-z-]+)` \| (\d+) \|", Path(ROOT / "docs/limits.md").read_text(), re.M))
     assert options == table and len(table) > 10
 
