@@ -111,7 +111,7 @@ static void begin_line(struct buf *line, enum log_level level, const char *event
 static void end_line(struct buf *line)
 {
 	line->max = LINE_MAX_BYTES;
-	buf_add_text(line, as_json ? END_OF_LINE : END_OF_LINE + 1);
+	buf_add_text(line, as_json ? END_OF_LINE : "\n");
 }
 
 /* ---- writing it ---- */

@@ -25,6 +25,7 @@
 
 enum {
 	JOBS_MAX = 8192,
+	LOGINS_MAX = 16, /* each costs 16 MB and tens of milliseconds: they wait for one another */
 	HEAD_MAX = 16 * 1024,
 	CONNECTIONS_MAX = 4000,
 	IDLE_S = 75,
@@ -91,7 +92,7 @@ static int open_gate(struct manager *manager, struct err *err)
 	if (!config->domain)
 		return 0;
 	if (gate_serve_domain(manager->gate, config->domain_host, (uint16_t)config->domain_port,
-		    config->domain, err) < 0)
+		    config->domain, &manager->domain_port, err) < 0)
 		return err_wrap(err, "--domain");
 	return 0;
 }
@@ -305,6 +306,7 @@ int manager_open(struct manager *manager, const struct config *config,
 		store_open(manager->loop, config->database_url, &manager->store, err) < 0)
 		return -1;
 	manager->workers = worker_pool_new(manager->loop, (size_t)config->workers, JOBS_MAX);
+	manager->logins = worker_pool_new(manager->loop, 1, LOGINS_MAX);
 	manager->fetches = fetch_pool_new(manager->loop);
 	if (open_credentials(manager, err) < 0 || open_gate(manager, err) < 0 ||
 		open_providers(manager, err) < 0 || manager_load(manager, err) < 0 ||
@@ -331,6 +333,7 @@ void manager_close(struct manager *manager)
 	manager->gate = NULL;
 	key_set_free(manager->key_set);
 	fetch_pool_free(manager->fetches);
+	worker_pool_stop(manager->logins);
 	worker_pool_stop(manager->workers);
 	TAILQ_FOREACH(sandbox, &manager->sandboxes, link) {
 		sandbox->gate = NULL;
@@ -341,6 +344,7 @@ void manager_close(struct manager *manager)
 		sandbox_free(sandbox);
 	for (size_t i = 0; i < manager->providers_len; i++)
 		manager->providers[i]->free(manager->providers[i]);
+	worker_pool_free(manager->logins);
 	worker_pool_free(manager->workers);
 	credentials_free(manager->credentials);
 	throttle_free(manager->throttle);

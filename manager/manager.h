@@ -30,12 +30,14 @@ struct manager {
 	const struct config *config;
 	struct loop *loop;
 	struct worker_pool *workers;
+	struct worker_pool *logins; /* of its own, so that nobody's tries hold up others' work */
 	struct store *store;
 	struct credentials *credentials;
 	struct key_set *key_set; /* NULL: none is configured */
 	struct throttle *throttle;
 	struct fetch_pool *fetches;
 	struct gate *gate;
+	uint16_t domain_port; /* where the gate listens for the domain */
 	struct http *http;
 	struct site site;
 	struct provider *providers[PROVIDERS_MAX]; /* the default first */

@@ -1,6 +1,5 @@
 #include "sandbox.h"
 
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,8 +215,8 @@ char *sandbox_url(struct sandbox *sandbox, uint16_t port, struct err *err)
 		gate_open_port(sandbox->gate, port, &real, err) < 0)
 		return NULL;
 	if (config->domain)
-		return alloc_printf("http://%u-%s.%s:%" PRId64, port, sandbox->row.id, config->domain,
-			config->domain_port);
+		return alloc_printf("http://%u-%s.%s:%u", port, sandbox->row.id, config->domain,
+			sandbox->manager->domain_port);
 	return alloc_printf("http://%s:%u", sandbox->row.address, real);
 }
 

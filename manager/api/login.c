@@ -91,7 +91,7 @@ void api_login(struct api_call *call)
 		.name = alloc_text(name),
 		.password = alloc_text(call_text(call, "password")),
 	};
-	if (worker_submit(call->manager->workers, check, checked, attempt, &err) < 0) {
+	if (worker_submit(call->manager->logins, check, checked, attempt, &err) < 0) {
 		api_fail(call, &err);
 		attempt_free(attempt);
 	}
