@@ -145,7 +145,7 @@ static void is_deleted(struct sandbox *sandbox)
 		sandbox->manager->alive--;
 	row->state = SANDBOX_DELETED;
 	row->deleted_ms = manager_now_ms();
-	memset(row->token, 0, sizeof row->token);
+	memset(row->token, '0', SANDBOX_TOKEN_LEN); /* opens nothing any more */
 	close_gate(sandbox);
 }
 
