@@ -93,6 +93,7 @@ static void on_connection(void *data, struct MHD_Connection *mhd, void **context
 		if (connection->next)
 			connection->next->link = connection->link;
 		http->stats.active_connections--;
+		http_run_soon(http); /* where there was no room, MHD_run() listens again */
 		loop_io_free(connection->watch);
 		free(connection);
 	}

@@ -85,10 +85,11 @@ def is_healthy(daemon: Daemon) -> bool:
 def test_connections(launch: Launch) -> None:
     daemon = launch("--max-connections", "20")
     host, port = daemon.host.split(":")
-    with ExitStack() as stack:
-        for _ in range(40):
-            stack.enter_context(socket.create_connection((host, int(port))))
-    wait_until(lambda: is_healthy(daemon), "it does not let anybody in again")
+    for _ in range(100):
+        with ExitStack() as stack:
+            for _ in range(40):
+                stack.enter_context(socket.create_connection((host, int(port))))
+        wait_until(lambda: is_healthy(daemon), "it does not let anybody in again")
 
 
 def test_results(launch: Launch) -> None:
