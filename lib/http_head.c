@@ -306,11 +306,20 @@ static int request_line(struct http_text line, struct http_head *head, struct er
 	return parse_version(line, head, err);
 }
 
+/* A name or an address, and a port in digits (RFC 9110, section 7.2). */
 static bool is_host(struct http_text host)
 {
-	for (size_t i = 0; i < host.len; i++) {
+	size_t end = host.len;
+
+	while (end > 0 && is_digit(host.at[end - 1]))
+		end--;
+	if (end > 0 && host.at[end - 1] == ':')
+		host.len = end - 1;
+	bool v6 = host.len > 2 && host.at[0] == '[' && host.at[host.len - 1] == ']';
+	for (size_t i = v6; i < host.len - v6; i++) {
 		char l = lower_of(host.at[i]);
-		if (!(l >= 'a' && l <= 'z') && !is_digit(l) && (!l || !strchr("-._:[]", l)))
+		if (!(l >= 'a' && l <= 'z') && !is_digit(l) && l != '.' &&
+			(v6 ? l != ':' : l != '-' && l != '_'))
 			return false;
 	}
 	return host.len > 0;

@@ -81,6 +81,12 @@ static void refuses_what_can_be_read_in_two_ways(void)
 		"Host: a b\r\n",
 		"Host: a/b\r\n",
 		"Host:\r\n",
+		"Host: :80\r\n",
+		"Host: a:b\r\n",
+		"Host: a:1:2\r\n",
+		"Host: ::1\r\n",
+		"Host: [a.b]c\r\n",
+		"Host: u@a\r\n",
 		"Host: a\r\n A: folded\r\n",
 		"Host: a\r\n\tA: folded\r\n",
 		"Host : a\r\n",
@@ -139,6 +145,13 @@ static void makes_an_absolute_target_a_path(void)
 	check(head.target, "/b");
 	CHECK_INT(request("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"), 1);
 	check(head.target, "*");
+}
+
+static void takes_hosts_with_ports_and_addresses(void)
+{
+	CHECK_INT(request("GET / HTTP/1.1\r\nHost: a-b_c.D:\r\n\r\n"), 1);
+	CHECK_INT(request("GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"), 1);
+	CHECK_INT(request("GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n"), 1);
 }
 
 static void refuses_chunks_in_http_1_0(void)
@@ -237,6 +250,7 @@ static void refuses_malformed_chunks(void)
 TESTS(CASE(reads_a_request), CASE(reads_a_response), CASE(waits_for_the_whole_head),
 	CASE(refuses_bad_lines_before_the_head_is_whole),
 	CASE(refuses_what_can_be_read_in_two_ways), CASE(refuses_bad_request_lines),
-	CASE(makes_an_absolute_target_a_path), CASE(refuses_chunks_in_http_1_0),
-	CASE(bounds_the_number_of_fields), CASE(tells_an_upgrade_and_what_is_not_passed_on),
-	CASE(counts_bodies), CASE(counts_chunks), CASE(refuses_malformed_chunks))
+	CASE(makes_an_absolute_target_a_path), CASE(takes_hosts_with_ports_and_addresses),
+	CASE(refuses_chunks_in_http_1_0), CASE(bounds_the_number_of_fields),
+	CASE(tells_an_upgrade_and_what_is_not_passed_on), CASE(counts_bodies), CASE(counts_chunks),
+	CASE(refuses_malformed_chunks))
