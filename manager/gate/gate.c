@@ -123,9 +123,9 @@ static size_t conns_allowed(void)
 {
 	struct rlimit files;
 
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur > 4 * CONNS_MAX)
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur / 8 * 3 > CONNS_MAX)
 		return CONNS_MAX;
-	return (size_t)files.rlim_cur * 3 / 8;
+	return (size_t)files.rlim_cur / 8 * 3;
 }
 
 struct gate *gate_new(struct loop *loop, const struct gate_events *events, void *data)

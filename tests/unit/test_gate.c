@@ -1,6 +1,7 @@
 #include "gate_kit.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 
 /* ---- cases: bytes ---- */
 
@@ -366,6 +367,50 @@ static void takes_another_port_where_a_wildcard_listener_holds_it(void)
 	end();
 }
 
+static void resets_connections_past_its_limit(void)
+{
+	struct rlimit before;
+	int clients[25];
+
+	CHECK_INT(getrlimit(RLIMIT_NOFILE, &before), 0);
+	CHECK_INT(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 64, before.rlim_max }), 0);
+	start(); /* looks at the limit */
+	CHECK_INT(setrlimit(RLIMIT_NOFILE, &before), 0);
+	for (int i = 0; i < 25; i++) {
+		clients[i] = join();
+		UNTIL(gate_stats(gate).connections == (uint64_t)(i < 24 ? i + 1 : 24));
+	}
+	CHECK_INT(hear_end(clients[24]), -ECONNRESET);
+	CHECK_INT(gate_stats(gate).open, 24);
+	for (int i = 0; i < 25; i++)
+		close(clients[i]);
+	end();
+}
+
+static void accepts_again_after_it_was_out_of_descriptors(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	struct rlimit before;
+
+	start();
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	CHECK_INT(getrlimit(RLIMIT_NOFILE, &before), 0);
+	CHECK_INT(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ (rlim_t)client + 1, before.rlim_max }),
+		0);
+	inet_pton(AF_INET, address, &at.sin_addr);
+	at.sin_port = htons(outside_port);
+	CHECK_INT(connect(client, (struct sockaddr *)&at, sizeof at), -1);
+	settle();
+	CHECK_INT(gate_stats(gate).connections, 0);
+	CHECK_INT(setrlimit(RLIMIT_NOFILE, &before), 0);
+	int server = arrive();
+	say(client, "at last");
+	hear(server, "at last");
+	close(client);
+	close(server);
+	end();
+}
+
 static void listens_on_the_true_port(void)
 {
 	start();
@@ -413,6 +458,8 @@ TESTS(CASE(passes_bytes_both_ways), CASE(lets_the_server_speak_first), CASE(pass
 	CASE(cuts_after_the_pause_what_died_in_it),
 	CASE(cuts_connections_and_keeps_those_that_wait), CASE(dials_for_all_that_waited),
 	CASE(tells_activity_once_a_second_at_most),
-	CASE(takes_another_port_where_a_wildcard_listener_holds_it), CASE(listens_on_the_true_port),
+	CASE(takes_another_port_where_a_wildcard_listener_holds_it),
+	CASE(resets_connections_past_its_limit),
+	CASE(accepts_again_after_it_was_out_of_descriptors), CASE(listens_on_the_true_port),
 	CASE(refuses_addresses_that_are_not_loopback),
 	CASE(closes_everything_of_a_sandbox_that_is_removed))
