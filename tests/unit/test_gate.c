@@ -446,6 +446,76 @@ static void closes_everything_of_a_sandbox_that_is_removed(void)
 	end();
 }
 
+/* ---- everything at once ---- */
+
+static unsigned chance(unsigned below)
+{
+	static unsigned state = 1;
+
+	state = state * 1103515245 + 12345;
+	return (state >> 16) % below;
+}
+
+static void do_something(int *fd)
+{
+	static char bytes[40000];
+
+	switch (chance(8)) {
+	case 0:
+		reset(*fd);
+		*fd = -1;
+		break;
+	case 1:
+		close(*fd);
+		*fd = -1;
+		break;
+	case 2:
+		shutdown(*fd, SHUT_WR);
+		break;
+	case 3:
+	case 4:
+		(void)!recv(*fd, bytes, chance(sizeof bytes), 0);
+		break;
+	default:
+		(void)!send(*fd, bytes, chance(sizeof bytes), MSG_NOSIGNAL);
+	}
+}
+
+static void survives_whatever_both_sides_do(void)
+{
+	enum { MANY = 40 };
+	int fds[2 * MANY];
+
+	start();
+	for (int i = 0; i < 2 * MANY; i++)
+		fds[i] = -1;
+	for (int step = 0; step < 30000; step++) {
+		int *fd = &fds[chance(2 * MANY)];
+		if (*fd >= 0)
+			do_something(fd);
+		else if (fd < fds + MANY)
+			*fd = join();
+		else if (came_in())
+			*fd = fd_inside;
+		if (chance(100) == 0)
+			gate_set_paused(sandbox, chance(2) == 0);
+		if (chance(500) == 0)
+			gate_cut(sandbox);
+		if (chance(3) == 0)
+			turn();
+	}
+	gate_set_paused(sandbox, false);
+	for (int i = 0; i < 2 * MANY; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
+	close(inside);
+	UNTIL(gate_stats(gate).open == 0);
+	CHECK(gate_stats(gate).connections > MANY);
+	inside = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	end();
+}
+
 TESTS(CASE(passes_bytes_both_ways), CASE(lets_the_server_speak_first), CASE(passes_half_closes_on),
 	CASE(goes_on_upwards_after_the_server_ended), CASE(passes_resets_on),
 	CASE(passes_a_reset_on_after_a_half_close),
@@ -462,4 +532,4 @@ TESTS(CASE(passes_bytes_both_ways), CASE(lets_the_server_speak_first), CASE(pass
 	CASE(resets_connections_past_its_limit),
 	CASE(accepts_again_after_it_was_out_of_descriptors), CASE(listens_on_the_true_port),
 	CASE(refuses_addresses_that_are_not_loopback),
-	CASE(closes_everything_of_a_sandbox_that_is_removed))
+	CASE(closes_everything_of_a_sandbox_that_is_removed), CASE(survives_whatever_both_sides_do))
