@@ -156,21 +156,26 @@ void box_find(const struct site *site, const char *id, struct live *live)
 
 /* ---- ending ---- */
 
+/* Its first process is forgotten before it is killed, lest it be taken for one that lives. */
 static int end_processes(
 	const struct site *site, const char *id, const char *dir, int init, struct err *err)
 {
 	struct pollfd end = { .fd = init, .events = POLLIN };
 	AUTO_FREE char *path = alloc_printf("%s/init", dir);
 
-	/* With its first process go all of its pid namespace; a frozen one dies when it thaws. */
-	if (init >= 0) {
-		pidfd_send_signal(init, SIGKILL, NULL, 0);
-		if (site->cgroups.freezer)
+	if (unlink(path) < 0 && errno != ENOENT)
+		return err_sys(err, "remove %s", path);
+	if (init < 0) { /* what may be left is killed below; frozen it would not die */
+		if (cgroup_frozen(&site->cgroups, id))
 			cgroup_freeze(&site->cgroups, id, false, NULL);
-		if (poll(&end, 1, END_MS) == 0)
-			return err_set(err, ERR_TIMEOUT, "the processes of %s do not end", id);
+		return 0;
 	}
-	unlink(path);
+	/* All of its pid namespace goes with it; what is frozen dies when it thaws. */
+	pidfd_send_signal(init, SIGKILL, NULL, 0);
+	if (site->cgroups.freezer)
+		cgroup_freeze(&site->cgroups, id, false, NULL);
+	if (poll(&end, 1, END_MS) == 0)
+		return err_set(err, ERR_TIMEOUT, "the processes of %s do not end", id);
 	return 0;
 }
 
