@@ -51,8 +51,7 @@ void cgroups_probe(struct cgroups *out)
 	}
 	out->memory = access(MOUNT "/memory/tasks", W_OK) == 0;
 	out->swap = access(MOUNT "/memory/memory.memsw.limit_in_bytes", W_OK) == 0;
-	out->cpu = access(MOUNT "/cpu/cpu.cfs_quota_us", W_OK) == 0 ||
-		   access(MOUNT "/cpu/tasks", W_OK) == 0;
+	out->cpu = access(MOUNT "/cpu/cpu.cfs_quota_us", W_OK) == 0;
 	out->pids = access(MOUNT "/pids/tasks", W_OK) == 0;
 	out->devices = access(MOUNT "/devices/devices.allow", W_OK) == 0;
 	out->freezer = access(MOUNT "/freezer/tasks", W_OK) == 0;
