@@ -243,6 +243,35 @@ static void has_no_way_out_without_a_network(void)
 	drop(lonely);
 }
 
+static void reaches_with_a_list_only_what_is_on_it(void)
+{
+	char out[1024], name[256], line[300];
+	json_auto_t *allow = json_pack("[s, s]", "localhost", "198.51.100.0/24");
+	const char *listed =
+		make((struct provider_spec){ .network = NETWORK_ALLOW, .allow = allow });
+
+	CHECK_INT(talk_output(&kit, listed, "cat /etc/hosts /etc/resolv.conf", out, sizeof out), 0);
+	CHECK_TEXT(out, "127.0.0.1 localhost sandbox\n127.0.0.1 localhost\n");
+	/* No resolver, and no address that is not on the list: refused at once, not lost. */
+	CHECK(!connects(listed, "10.0.2.3", 53));
+	CHECK_INT(talk_code(&kit, listed,
+			  "timeout 5 bash -c '</dev/tcp/192.88.98.1/80' 2>/dev/null; test $? = 1"),
+		0);
+	CHECK(talk_code(&kit, listed, "sudo sh -c 'echo 1.2.3.4 x >> /etc/hosts' 2>/dev/null") !=
+		0);
+	MUST(gethostname(name, sizeof name));
+	snprintf(line, sizeof line, "getent hosts %s.invalid", name);
+	CHECK(talk_code(&kit, listed, line) != 0);
+	CHECK(connects(listed, "127.0.0.1", KIT_PORT));
+	drop(listed);
+
+	json_auto_t *wrong = json_pack("[s]", "*.example.org");
+	struct kit_call *refused = kit_make_from(
+		&kit, &calls, &(struct provider_spec){ .network = NETWORK_ALLOW, .allow = wrong });
+	kit_await(&kit, &calls);
+	CHECK_INT(refused->err.code, ERR_INVALID);
+}
+
 /* ---- what is limited ---- */
 
 static void is_limited_in_memory(void)
@@ -308,5 +337,6 @@ static void closes(void)
 TESTS(CASE(opens), CASE(shows_no_file_of_the_host), CASE(makes_root_inside_nobody_outside),
 	CASE(refuses_kernel_interfaces), CASE(refuses_system_calls),
 	CASE(keeps_the_host_and_its_networks_out_of_reach), CASE(has_no_way_out_without_a_network),
-	CASE(is_limited_in_memory), CASE(is_limited_in_processes), CASE(is_limited_on_disk),
-	CASE(is_limited_in_files), CASE(closes))
+	CASE(reaches_with_a_list_only_what_is_on_it), CASE(is_limited_in_memory),
+	CASE(is_limited_in_processes), CASE(is_limited_on_disk), CASE(is_limited_in_files),
+	CASE(closes))

@@ -217,8 +217,8 @@ int box_stop(const struct site *site, const char *id, struct live *live, struct 
 static int remove_files(const char *dir, struct err *err)
 {
 	static const char *const first[] = { "disk.img", "disk.img.new", "token", "token.new",
-		"resolv", "resolv.new", "config.json", "config.json.new", "pid", ".pid", "init",
-		"init.new", "runtime.log", "lock" };
+		"resolv", "resolv.new", "hosts", "hosts.new", "config.json", "config.json.new",
+		"pid", ".pid", "init", "init.new", "runtime.log", "lock" };
 
 	for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
 		AUTO_FREE char *path = alloc_printf("%s/%s", dir, first[i]);
@@ -274,14 +274,6 @@ static int await_answer(const struct site *site, int init, struct err *err)
 	return err_set(err, ERR_TIMEOUT, "the tool server does not answer on port %u", site->port);
 }
 
-static int write_files(const struct site *site, const struct record *record, const char *dir,
-	const char *resolv, struct err *err)
-{
-	if (tree_write(resolv, network_resolv(record), 0644, 0, err) < 0)
-		return -1;
-	return bundle_write(site, record, dir, err);
-}
-
 /* The container, whose first process waits. */
 static int create(const struct site *site, const struct record *record, const char *dir,
 	int lock_fd, struct live *live, pid_t *pid, struct err *err)
@@ -290,12 +282,14 @@ static int create(const struct site *site, const struct record *record, const ch
 	AUTO_FREE char *disk = alloc_printf("%s/disk.img", dir);
 	AUTO_FREE char *token = alloc_printf("%s/token", dir);
 	AUTO_FREE char *resolv = alloc_printf("%s/resolv", dir);
+	AUTO_FREE char *hosts = alloc_printf("%s/hosts", dir);
 	AUTO_CLOSE int idmap = -1;
 	AUTO_CLOSE int loop = -1;
 	char device[32];
 
 	if (template_find(site, record->template, &template, err) < 0 ||
-		write_files(site, record, dir, resolv, err) < 0 ||
+		network_write_files(record, dir, err) < 0 ||
+		bundle_write(site, record, dir, err) < 0 ||
 		idmap_open(site_first_id(record->slot), ID_RANGE, &idmap, err) < 0 ||
 		disk_attach(disk, &loop, device, err) < 0)
 		return -1;
@@ -306,6 +300,7 @@ static int create(const struct site *site, const struct record *record, const ch
 		.tools = site->tools,
 		.token = token,
 		.resolv = resolv,
+		.hosts = record->network == NETWORK_ALLOW ? hosts : NULL,
 		.idmap = idmap,
 		.first = site_first_id(record->slot) };
 	for (int i = 0; i < template.layers_len; i++)

@@ -152,6 +152,8 @@ static json_t *mounts_of(const struct site *site, const struct record *record)
 	add_staged(mounts, site, "tools", "/.sandbox", "bind,ro,nosuid,nodev");
 	add_staged(mounts, site, "token", "/run/sandbox/token", "bind,ro,nosuid,nodev,noexec");
 	add_staged(mounts, site, "resolv", "/etc/resolv.conf", "bind,ro,nosuid,nodev,noexec");
+	if (record->network == NETWORK_ALLOW)
+		add_staged(mounts, site, "hosts", "/etc/hosts", "bind,ro,nosuid,nodev,noexec");
 	return mounts;
 }
 

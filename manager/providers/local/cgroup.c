@@ -33,6 +33,17 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static bool has_word(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *at = strstr(list, word); at; at = strstr(at + len, word))
+		if ((at == list || at[-1] == ' ') &&
+			(at[len] == ' ' || at[len] == '\n' || !at[len]))
+			return true;
+	return false;
+}
+
 void cgroups_probe(struct cgroups *out)
 {
 	struct statfs fs;
@@ -43,9 +54,9 @@ void cgroups_probe(struct cgroups *out)
 		if (!list || access(MOUNT, W_OK) < 0)
 			return;
 		out->kind = CGROUP_V2;
-		out->memory = out->swap = strstr(list, "memory");
-		out->cpu = strstr(list, "cpu");
-		out->pids = strstr(list, "pids");
+		out->memory = out->swap = has_word(list, "memory");
+		out->cpu = has_word(list, "cpu");
+		out->pids = has_word(list, "pids");
 		out->devices = out->freezer = true;
 		return;
 	}

@@ -184,6 +184,7 @@ static void local_free(struct provider *self)
 	struct local *local = local_of(self);
 
 	loop_timer_free(local->refill);
+	loop_timer_free(local->lookups);
 	table_release(&local->table);
 	site_close(&local->site);
 	free(local);
@@ -277,6 +278,7 @@ int provider_local_open(const struct provider_setup *setup, struct provider **ou
 		return -1;
 	}
 	pool_open(local);
+	refresh_open(local);
 	if (adopt_all(local, err) < 0) {
 		local_free(&local->base);
 		return -1;

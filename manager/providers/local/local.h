@@ -20,7 +20,7 @@ struct local {
 	size_t jobs;    /* that are under way */
 	size_t waiting; /* of these, for sandboxes that are somebody's */
 	bool filling;   /* a sandbox for the pool is being made */
-	struct loop_timer *refill;
+	struct loop_timer *refill, *lookups;
 };
 
 /* How a sandbox is to be. */
@@ -54,6 +54,10 @@ void pool_refill(struct local *local);
 struct sandbox *pool_find(struct local *local, const struct record *want);
 
 void pool_count(const struct local *local, struct pool_figures *out);
+
+/* ---- refresh.c ---- */
+
+void refresh_open(struct local *local);
 
 /* ---- info.c ---- */
 

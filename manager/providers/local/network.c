@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "allow.h"
 #include "buf.h"
 #include "cleanup.h"
 #include "program.h"
@@ -24,6 +25,7 @@
 #include "record.h"
 #include "site.h"
 #include "slurp.h"
+#include "tree.h"
 
 enum {
 	RULES_MAX = 512 * 1024,
@@ -41,9 +43,24 @@ static const char private_networks[] =
 	"0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, "
 	"192.0.0.0/24, 192.88.99.0/24, 192.168.0.0/16, 198.18.0.0/15, 224.0.0.0/4, 240.0.0.0/4";
 
-const char *network_resolv(const struct record *record)
+static char *hosts_path(const struct site *site, const struct record *record)
 {
-	return record->network == NETWORK_NONE ? "" : "nameserver 10.0.2.3\n";
+	return alloc_printf("%s/%s/hosts", site->boxes, record->id);
+}
+
+int network_write_files(const struct record *record, const char *dir, struct err *err)
+{
+	AUTO_FREE char *resolv = alloc_printf("%s/resolv", dir);
+	AUTO_FREE char *hosts = alloc_printf("%s/hosts", dir);
+	AUTO_BUF struct buf text = BUF_INIT(HOSTS_MAX);
+	const char *resolver = record->network == NETWORK_INTERNET ? "nameserver 10.0.2.3\n" : "";
+
+	if (tree_write(resolv, resolver, 0644, 0, err) < 0)
+		return -1;
+	if (record->network != NETWORK_ALLOW)
+		return 0;
+	allow_hosts(record->allow, &text);
+	return tree_write(hosts, text.data, 0644, 0, err);
 }
 
 /* ---- rules ---- */
@@ -69,35 +86,6 @@ static void add_own_networks(struct buf *rules)
 	freeifaddrs(list);
 }
 
-static bool is_cidr(const char *text)
-{
-	char address[INET_ADDRSTRLEN];
-	struct in_addr parsed;
-	size_t len = strcspn(text, "/");
-
-	if (len >= sizeof address)
-		return false;
-	snprintf(address, sizeof address, "%.*s", (int)len, text);
-	if (inet_pton(AF_INET, address, &parsed) != 1)
-		return false;
-	if (!text[len])
-		return true;
-	char *end;
-	long bits = strtol(text + len + 1, &end, 10);
-	return text[len + 1] && !*end && bits >= 0 && bits <= 32;
-}
-
-static void add_allowed(struct buf *rules, const json_t *allow)
-{
-	size_t i;
-	const json_t *value;
-
-	json_array_foreach(allow, i, value)
-		if (json_is_string(value) && is_cidr(json_string_value(value)))
-			buf_addf(rules, "  ip daddr %s accept\n", json_string_value(value));
-	buf_add_text(rules, "  ip daddr @pinned accept\n  reject\n");
-}
-
 static int enter(void *data)
 {
 	const int *pidfd = data;
@@ -105,36 +93,97 @@ static int enter(void *data)
 	return setns(*pidfd, CLONE_NEWNET);
 }
 
-static int set_rules(
-	const struct site *site, const struct record *record, int pidfd, struct err *err)
+static int run_nft(const struct site *site, const char *text, int pidfd, struct err *err)
 {
-	AUTO_BUF struct buf rules = BUF_INIT(RULES_MAX);
 	AUTO_BUF struct buf complaints = BUF_INIT(4096);
 	const char *argv[] = { "nft", "-f", "-", NULL };
-
-	buf_add_text(&rules, "table inet sandbox {\n"
-			     " set pinned { type ipv4_addr; flags timeout; }\n"
-			     " chain out {\n"
-			     "  type filter hook output priority filter; policy accept;\n"
-			     "  oif lo accept\n"
-			     "  meta nfproto ipv6 reject\n"
-			     "  ip daddr 10.0.2.3 udp dport 53 accept\n"
-			     "  ip daddr 10.0.2.3 tcp dport 53 accept\n");
-	buf_addf(&rules, "  ip daddr { %s } reject\n", private_networks);
-	add_own_networks(&rules);
-	if (record->network == NETWORK_ALLOW)
-		add_allowed(&rules, record->allow);
-	buf_add_text(&rules, " }\n}\n");
-	if (rules.over)
-		return err_set(err, ERR_LIMIT, "the list of allowed networks is too long");
-	struct program program = { .path = site->nft,
+	const struct program program = { .path = site->nft,
 		.argv = argv,
-		.input = rules.data,
+		.input = text,
 		.complaints = &complaints,
 		.before = enter,
 		.before_data = &pidfd,
 		.timeout_ms = NFT_MS };
+
 	return program_run(&program, err);
+}
+
+static void add_set(struct buf *rules, const char *name, const struct buf *elements)
+{
+	buf_addf(rules, " set %s { type ipv4_addr; flags interval; auto-merge;", name);
+	if (elements->len)
+		buf_addf(rules, " elements = { %s }", elements->data);
+	buf_add_text(rules, " }\n");
+}
+
+static void add_allowed(struct buf *rules, const struct record *record, const char *hosts)
+{
+	AUTO_BUF struct buf networks = BUF_INIT(RULES_MAX);
+	AUTO_BUF struct buf addresses = BUF_INIT(RULES_MAX);
+
+	if (record->network != NETWORK_ALLOW)
+		return;
+	allow_networks(record->allow, &networks);
+	allow_addresses(hosts ? hosts : "", &addresses);
+	add_set(rules, "networks", &networks);
+	add_set(rules, "hosts", &addresses);
+}
+
+static int set_rules(
+	const struct site *site, const struct record *record, int pidfd, struct err *err)
+{
+	AUTO_BUF struct buf rules = BUF_INIT(RULES_MAX);
+	AUTO_FREE char *path = hosts_path(site, record);
+	AUTO_FREE char *hosts = slurp(path, HOSTS_MAX, NULL);
+
+	buf_add_text(&rules, "table inet sandbox {\n");
+	add_allowed(&rules, record, hosts);
+	buf_add_text(&rules, " chain out {\n"
+			     "  type filter hook output priority filter; policy accept;\n"
+			     "  oif lo accept\n"
+			     "  meta nfproto ipv6 reject\n");
+	if (record->network == NETWORK_INTERNET)
+		buf_add_text(&rules, "  ip daddr 10.0.2.3 udp dport 53 accept\n"
+				     "  ip daddr 10.0.2.3 tcp dport 53 accept\n");
+	buf_addf(&rules, "  ip daddr { %s } reject\n", private_networks);
+	add_own_networks(&rules);
+	if (record->network == NETWORK_ALLOW)
+		buf_add_text(&rules, "  ip daddr @networks accept\n"
+				     "  ip daddr @hosts accept\n"
+				     "  reject\n");
+	buf_add_text(&rules, " }\n}\n");
+	if (rules.over)
+		return err_set(err, ERR_LIMIT, "the list of allowed networks is too long");
+	return run_nft(site, rules.data, pidfd, err);
+}
+
+/* In place: the sandbox has this very file mounted. */
+static int rewrite(const char *path, const struct buf *text, struct err *err)
+{
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || pwrite(fd, text->data, text->len, 0) != (ssize_t)text->len ||
+		ftruncate(fd, (off_t)text->len) < 0)
+		return err_sys(err, "write %s", path);
+	return 0;
+}
+
+int network_refresh(const struct site *site, const struct record *record, int init, struct err *err)
+{
+	AUTO_FREE char *path = hosts_path(site, record);
+	AUTO_BUF struct buf hosts = BUF_INIT(HOSTS_MAX);
+	AUTO_BUF struct buf addresses = BUF_INIT(RULES_MAX);
+	AUTO_BUF struct buf rules = BUF_INIT(RULES_MAX);
+
+	allow_hosts(record->allow, &hosts);
+	allow_addresses(hosts.data, &addresses);
+	if (addresses.len == 0)
+		return 0;
+	/* Older answers stay let in: connections to them may be open. */
+	buf_addf(&rules, "add element inet sandbox hosts { %s }\n", addresses.data);
+	if (run_nft(site, rules.data, init, err) < 0)
+		return -1;
+	return rewrite(path, &hosts, err);
 }
 
 /* ---- the helper ---- */

@@ -25,7 +25,12 @@ int network_find_helper(const char *id);
 /* Ends a helper and reaps it where it is ours. */
 void network_stop(int helper);
 
-/* What a sandbox's /etc/resolv.conf says. */
-const char *network_resolv(const struct record *record);
+/* Writes what the sandbox's /etc/resolv.conf and, with an allow-list, /etc/hosts say, to `resolv`
+ * and `hosts` of its directory. Looks names up. */
+int network_write_files(const struct record *record, const char *dir, struct err *err);
+
+/* Looks the names of an allow-list up again, and lets in what is new. `init` is the sandbox's. */
+int network_refresh(
+	const struct site *site, const struct record *record, int init, struct err *err);
 
 #endif

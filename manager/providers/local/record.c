@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "allow.h"
 #include "cleanup.h"
 #include "err.h"
 #include "site.h"
@@ -66,6 +67,8 @@ int record_from(const struct provider_spec *spec, const struct sandbox_limits *d
 	if (!is_template_name(template))
 		return err_set(err, ERR_INVALID, "'%s' is no name of a template", template);
 	if (spec->envs && check_envs(spec->envs, err) < 0)
+		return -1;
+	if (spec->network == NETWORK_ALLOW && allow_check(spec->allow, err) < 0)
 		return -1;
 	snprintf(record.id, sizeof record.id, "%s", spec->id ? spec->id : "");
 	snprintf(record.template, sizeof record.template, "%s", template);

@@ -168,7 +168,8 @@ int stage_set(void *data)
 		return -1;
 	if (mkdir("tools", 0755) < 0 || mount(stage->tools, "tools", NULL, MS_BIND, NULL) < 0)
 		return fail(stage, "mount the tools");
-	if (bind_file(stage->token, "token") < 0 || bind_file(stage->resolv, "resolv") < 0)
+	if (bind_file(stage->token, "token") < 0 || bind_file(stage->resolv, "resolv") < 0 ||
+		(stage->hosts && bind_file(stage->hosts, "hosts") < 0))
 		return fail(stage, "mount the token");
 	return 0;
 }

@@ -10,6 +10,7 @@
  *	tools/   for /.sandbox
  *	token    for /run/sandbox/token
  *	resolv   for /etc/resolv.conf
+ *	hosts    for /etc/hosts, with an allow-list
  */
 #include <stdint.h>
 
@@ -22,8 +23,9 @@ struct stage {
 	int layers_len;
 	const char *usr_mask; /* not NULL: the host's /usr below this layer is at /usr */
 	const char *tools, *token, *resolv;
-	int idmap;      /* of idmap_open() */
-	uint32_t first; /* id of root inside */
+	const char *hosts; /* or NULL */
+	int idmap;         /* of idmap_open() */
+	uint32_t first;    /* id of root inside */
 
 	const char *failed; /* the step that failed */
 };
