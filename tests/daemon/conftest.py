@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from daemon import Daemon, adopt_orphans, expect_no_children
+from manager import ALICE, KEYS, Manager, managers
 from wire import ERAS, MODERN, Mcp
 
 Launch = Callable[..., Daemon]
@@ -31,6 +32,19 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
             return daemon.start()
 
         yield start
+
+
+@pytest.fixture
+def launch_manager(tmp_path: Path) -> Iterator[Callable[..., Manager]]:
+    """Starts managers: launch_manager("--option", "value", …, settings={…}, key=…)."""
+    with managers(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture
+def manager(launch_manager: Callable[..., Manager]) -> Manager:
+    """One with keys (manager.KEYS), whom Alice calls."""
+    return launch_manager(settings=KEYS, key=ALICE)
 
 
 @pytest.fixture

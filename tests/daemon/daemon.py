@@ -78,6 +78,9 @@ class Daemon:
         line = [str(BUILD / "bin" / self.program), "--workspace", str(self.workspace)]
         return line + ["--state-dir", str(self.state), *self.options]
 
+    def environment(self) -> dict[str, str]:
+        return environment()
+
     @property
     def host(self) -> str:
         return self.url.removeprefix("http://")
@@ -96,7 +99,7 @@ class Daemon:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=environment(),
+                env=self.environment(),
             )
         assert self.process.stdout
         ready, _, _ = select.select([self.process.stdout], [], [], START_SECONDS)
