@@ -35,6 +35,7 @@ struct fetch_pool {
 struct fetch {
 	struct fetch_pool *pool;
 	CURL *easy;
+	curl_socket_t fd; /* that libcurl waits for; -1: none */
 	struct curl_slist *headers;
 	struct fetch_events events;
 	void *data;
@@ -54,8 +55,20 @@ struct fetch_socket {
 	curl_socket_t fd;
 };
 
+/* Resets the connection: of one that is merely closed, the other side cannot know for a while
+ * that nobody waits for the rest. */
+static void reset(const struct fetch *fetch)
+{
+	const struct linger at_once = { .l_onoff = 1 };
+
+	if (fetch->fd >= 0)
+		setsockopt(fetch->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
 static void fetch_free(struct fetch *fetch)
 {
+	if (fetch->cancelled)
+		reset(fetch);
 	TAILQ_REMOVE(&fetch->pool->fetches, fetch, link);
 	curl_multi_remove_handle(fetch->pool->multi, fetch->easy);
 	curl_easy_cleanup(fetch->easy);
@@ -177,8 +190,10 @@ static int socket_changed(CURL *easy, curl_socket_t fd, int what, void *data, vo
 	struct fetch_pool *pool = data;
 	struct fetch_socket *socket = socket_data;
 	unsigned events = 0;
+	struct fetch *fetch;
 
-	(void)easy;
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &fetch);
+	fetch->fd = what == CURL_POLL_REMOVE ? -1 : fd;
 	if (what == CURL_POLL_REMOVE) {
 		if (socket)
 			loop_io_free(socket->io);
@@ -328,7 +343,8 @@ static void set_body(struct fetch *fetch, const struct fetch_spec *spec)
 		curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_send);
 		curl_easy_setopt(easy, CURLOPT_READDATA, fetch);
 		if (spec->body_size >= 0)
-			curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)spec->body_size);
+			curl_easy_setopt(
+				easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)spec->body_size);
 	} else if (spec->body || strcmp(spec->method, "POST") == 0 ||
 		   strcmp(spec->method, "PUT") == 0) {
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)spec->body_len);
@@ -364,6 +380,7 @@ struct fetch *fetch_start(struct fetch_pool *pool, const struct fetch_spec *spec
 	struct fetch *fetch = alloc_zero(sizeof *fetch);
 	CURL *easy = curl_easy_init();
 
+	fetch->fd = -1;
 	if (!easy)
 		abort();
 	fetch->pool = pool;
@@ -448,7 +465,7 @@ const char *fetch_header(struct fetch *fetch, const char *name)
 {
 	struct curl_header *header;
 
-	return curl_easy_header(fetch->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK ?
-		       header->value :
-		       NULL;
+	return curl_easy_header(fetch->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK
+		       ? header->value
+		       : NULL;
 }

@@ -185,8 +185,12 @@ static void on_gone(struct http_request *request, bool dead, void *data)
 	static const struct err gone = { ERR_CANCELLED, 0, "the client left" };
 
 	(void)request;
-	if (!dead || command->stream)
+	if (!dead)
 		return;
+	if (command->stream) {
+		http_stream_cut(command->stream);
+		return;
+	}
 	run_cancel(command->run);
 	tool_call_cancel(command->background);
 	api_fail(command->call, &gone);
@@ -222,6 +226,7 @@ static void run_whole(struct api_call *call, struct command *command)
 		command->stream = http_reply_stream(call->request, 200, "text/event-stream", -1,
 			QUEUE_MAX, on_stream_closed, command);
 		http_stream_on_drained(command->stream, on_stream_drained);
+		http_stream_probe_with(command->stream, ":\n\n");
 	}
 	command->run = run_start(call->sandbox, request, &events, command);
 }
