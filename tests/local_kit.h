@@ -122,8 +122,10 @@ static inline struct kit_call *kit_call(struct kit *kit, struct kit_calls *calls
 	struct kit_call *call = &calls->calls[calls->len++];
 
 	calls->kit = kit;
+	char name[SANDBOX_ID_LEN + 1];
+	snprintf(name, sizeof name, "%s", id);
 	*call = (struct kit_call){ .started_ms = kit_now_ms(), .all = calls };
-	snprintf(call->id, sizeof call->id, "%s", id);
+	memcpy(call->id, name, sizeof name);
 	return call;
 }
 
@@ -167,6 +169,15 @@ static inline void kit_await(struct kit *kit, struct kit_calls *calls)
 static inline void kit_wake(void *data)
 {
 	loop_stop(data);
+}
+
+static inline void kit_run_for(struct kit *kit, int64_t ms)
+{
+	struct loop_timer *timer = loop_timer_new(kit->loop, kit_wake, kit->loop);
+
+	loop_timer_set(timer, ms);
+	loop_run(kit->loop, NULL);
+	loop_timer_free(timer);
 }
 
 /* Runs the loop until the provider has no job of its own left. */

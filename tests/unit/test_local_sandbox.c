@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 
 static struct scratch scratch;
 static struct kit kit;
@@ -334,6 +335,51 @@ static void keeps_prepared_ones_and_hands_them_out(void)
 	kit_close(&kit);
 }
 
+/* The process whose first argument is the helper's name; 0: none. */
+static pid_t find_helper(const char *id)
+{
+	char name[64], path[300], line[64];
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+	pid_t found = 0;
+
+	snprintf(name, sizeof name, "slirp4netns:%s", id);
+	while (dir && !found && (entry = readdir(dir))) {
+		snprintf(path, sizeof path, "/proc/%s/cmdline", entry->d_name);
+		FILE *file = fopen(path, "re");
+		if (file && fgets(line, sizeof line, file) && strcmp(line, name) == 0)
+			found = (pid_t)atol(entry->d_name);
+		if (file)
+			fclose(file);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+static void gives_a_sandbox_another_helper_when_its_own_ends(void)
+{
+	static struct kit_calls calls;
+	char before[64], after[64];
+
+	open_kit();
+	const char *id = make(&calls, &(struct provider_spec){ 0 })->id;
+	CHECK_INT(
+		talk_output(&kit, id, "cat /sys/class/net/tap0/address", before, sizeof before), 0);
+	kit_run_for(&kit, 1100); /* one that ends sooner is not replaced */
+	pid_t first = find_helper(id);
+	CHECK(first > 0);
+	MUST(kill(first, SIGKILL));
+	for (int i = 0; i < 500 && (find_helper(id) == first || find_helper(id) == 0); i++)
+		kit_run_for(&kit, 10);
+	kit_await_idle(&kit);
+	CHECK(find_helper(id) > 0);
+	CHECK_INT(talk_output(&kit, id, "cat /sys/class/net/tap0/address", after, sizeof after), 0);
+	CHECK(strcmp(before, after) != 0);
+	drop(&calls, id);
+	kit_close(&kit);
+}
+
 static void destroys_what_is_not_there(void)
 {
 	static struct kit_calls calls;
@@ -394,4 +440,5 @@ TESTS(CASE(runs_commands_as_its_user_and_as_root), CASE(has_the_programs_that_ag
 	CASE(keeps_files_but_no_processes_when_cold), CASE(goes_from_frozen_to_cold_and_back),
 	CASE(starts_the_tool_server_again_when_it_dies), CASE(runs_on_while_its_manager_is_away),
 	CASE(is_cold_when_its_first_process_ends), CASE(keeps_prepared_ones_and_hands_them_out),
-	CASE(destroys_what_is_not_there), CASE(leaves_nothing_behind))
+	CASE(gives_a_sandbox_another_helper_when_its_own_ends), CASE(destroys_what_is_not_there),
+	CASE(leaves_nothing_behind))

@@ -135,6 +135,14 @@ static int find_init(const char *dir)
 	return steal_fd(&fd);
 }
 
+static pid_t pid_of(const char *dir)
+{
+	AUTO_FREE char *path = alloc_printf("%s/init", dir);
+	AUTO_FREE char *text = slurp(path, 256, NULL);
+
+	return text ? (pid_t)strtol(text, NULL, 10) : -1;
+}
+
 static bool has_ended(int pidfd)
 {
 	struct pollfd end = { .fd = pidfd, .events = POLLIN };
@@ -307,25 +315,38 @@ static int create(const struct site *site, const struct record *record, const ch
 		stage.layers[i] = template.layers[i];
 	if (runtime_create(site, record->id, dir, &stage, lock_fd, pid, err) < 0)
 		return -1;
-	if (proc_pidfd(*pid, &live->init, err) < 0)
+	return proc_pidfd(*pid, &live->init, err);
+}
+
+/* Lets it run. The network and the tool server come up side by side, behind the rules. */
+static int let_go(const struct site *site, const struct record *record, const char *dir,
+	int lock_fd, pid_t pid, struct live *live, struct err *err)
+{
+	int ready;
+
+	if (network_start(site, record, pid, &live->helper, &ready, err) < 0)
 		return -1;
-	return write_init(dir, *pid, err);
+	if (network_set_rules(site, record, live->init, err) < 0 ||
+		runtime_start(site, record->id, dir, lock_fd, err) < 0) {
+		cleanup_close(&ready);
+		return -1;
+	}
+	return network_await(ready, err) < 0 ? -1 : await_answer(site, live->init, err);
 }
 
 static int start(const struct site *site, const struct record *record, const char *dir, int lock_fd,
 	struct live *out, struct err *err)
 {
 	struct live live = LIVE_NONE;
+	struct err dropped;
 	pid_t pid;
 
 	if (create(site, record, dir, lock_fd, &live, &pid, err) == 0 &&
-		network_start(site, record, pid, live.init, &live.helper, err) == 0 &&
-		runtime_start(site, record->id, dir, lock_fd, err) == 0 &&
-		await_answer(site, live.init, err) == 0) {
+		let_go(site, record, dir, lock_fd, pid, &live, err) == 0 &&
+		write_init(dir, pid, err) == 0) { /* from here on it counts as running */
 		*out = live;
 		return 0;
 	}
-	struct err dropped;
 	stop(site, record->id, dir, lock_fd, &live, &dropped);
 	return -1;
 }
@@ -388,4 +409,26 @@ int box_claim(const struct site *site, struct record *record, struct err *err)
 
 	record->pooled = false;
 	return record_save(record, dir, err);
+}
+
+int box_connect(const struct site *site, const struct record *record, int *helper, struct err *err)
+{
+	AUTO_FREE char *dir = box_dir(site, record->id);
+	AUTO_CLOSE int lock_fd = -1;
+	AUTO_CLOSE int init = -1;
+	int started, ready;
+
+	if (lock(dir, &lock_fd, err) < 0)
+		return -1;
+	init = find_init(dir);
+	if (init < 0 || has_ended(init))
+		return err_set(err, ERR_CONFLICT, "sandbox %s does not run", record->id);
+	if (network_start(site, record, pid_of(dir), &started, &ready, err) < 0)
+		return -1;
+	if (network_await(ready, err) < 0) {
+		network_stop(started);
+		return -1;
+	}
+	*helper = started;
+	return 0;
 }

@@ -10,7 +10,8 @@
  *	                      disk.img     its files
  *	                      token        its tool server's, readable by its user
  *	                      config.json  for the OCI runtime
- *	                      init         its first process: pid, start time, boot
+ *	                      init         its first process: pid, start time, boot; there
+ *	                                   from when it answers until it is to end
  */
 #include <stdbool.h>
 
@@ -45,6 +46,9 @@ int box_stop(const struct site *site, const char *id, struct live *live, struct 
 
 /* The same, and removes its files. None of that id is no error. */
 int box_remove(const struct site *site, const char *id, struct live *live, struct err *err);
+
+/* Gives one that runs another way out, after its helper ended. `helper` is the caller's. */
+int box_connect(const struct site *site, const struct record *record, int *helper, struct err *err);
 
 /* Writes down that it was handed out. */
 int box_claim(const struct site *site, struct record *record, struct err *err);

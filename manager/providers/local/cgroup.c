@@ -87,24 +87,38 @@ static int write_file(const char *path, const char *text)
 	return fd >= 0 && write(fd, text, strlen(text)) >= 0 ? 0 : -1;
 }
 
-bool cgroup_frozen(const struct cgroups *cgroups, const char *id)
+static bool file_has(const struct cgroups *cgroups, const char *id, const char *v1, const char *v2,
+	const char *text)
 {
-	char path[PATH_MAX], text[256];
-	bool v2 = cgroups->kind == CGROUP_V2;
+	char path[PATH_MAX], have[256];
 
-	name_file(path, cgroups, "freezer", id, v2 ? "cgroup.events" : "freezer.state");
+	name_file(path, cgroups, "freezer", id, cgroups->kind == CGROUP_V2 ? v2 : v1);
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+	ssize_t n = fd >= 0 ? read(fd, have, sizeof have - 1) : -1;
 	if (n <= 0)
 		return false;
-	text[n] = '\0';
-	return strstr(text, v2 ? "frozen 1" : "FROZEN");
+	have[n] = '\0';
+	return strstr(have, text);
+}
+
+bool cgroup_frozen(const struct cgroups *cgroups, const char *id)
+{
+	return file_has(cgroups, id, "freezer.self_freezing", "cgroup.freeze", "1");
+}
+
+/* Whether all of them have stopped, or go on. */
+static bool has_settled(const struct cgroups *cgroups, const char *id, bool frozen)
+{
+	if (cgroups->kind == CGROUP_V2)
+		return file_has(
+			cgroups, id, NULL, "cgroup.events", frozen ? "frozen 1" : "frozen 0");
+	return file_has(cgroups, id, "freezer.state", NULL, frozen ? "FROZEN" : "THAWED");
 }
 
 static int await(const struct cgroups *cgroups, const char *id, bool frozen)
 {
 	for (int64_t until = now_ms() + SETTLE_MS; now_ms() < until; poll(NULL, 0, 1))
-		if (cgroup_frozen(cgroups, id) == frozen)
+		if (has_settled(cgroups, id, frozen))
 			return 0;
 	errno = ETIMEDOUT;
 	return -1;

@@ -27,7 +27,7 @@ void cgroups_probe(struct cgroups *out);
 /* Freezes or thaws all its processes and waits until that is so. */
 int cgroup_freeze(const struct cgroups *cgroups, const char *id, bool frozen, struct err *err);
 
-/* Whether they are frozen; false also where there is no such group. */
+/* Whether they are frozen, or about to be; false also where there is no such group. */
 bool cgroup_frozen(const struct cgroups *cgroups, const char *id);
 
 /* Bytes of memory that are charged to it; -1: not known. */

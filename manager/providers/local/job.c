@@ -6,10 +6,14 @@
 #include "alloc.h"
 #include "cgroup.h"
 #include "local.h"
+#include "log.h"
 #include "loop.h"
+#include "network.h"
 #include "worker.h"
 
-enum step { NOTHING, MAKE, CLAIM, START, STOP, REMOVE, FREEZE, THAW };
+enum step { NOTHING, MAKE, CLAIM, START, CONNECT, STOP, REMOVE, FREEZE, THAW };
+
+enum { HELPER_STEADY_MS = 1000 }; /* one that ended sooner is not started again */
 
 struct job {
 	struct sandbox *sandbox;
@@ -45,6 +49,8 @@ static int work(struct job *job)
 		return box_claim(site, &job->record, &job->err);
 	case START:
 		return box_start(site, &job->record, &job->live, &job->err);
+	case CONNECT:
+		return box_connect(site, &job->record, &job->live.helper, &job->err);
 	case STOP:
 		return box_stop(site, id, &job->live, &job->err);
 	case REMOVE:
@@ -81,7 +87,8 @@ enum provider_state sandbox_state(const struct sandbox *sandbox)
 static void unwatch(struct sandbox *sandbox)
 {
 	loop_io_free(sandbox->watch);
-	sandbox->watch = NULL;
+	loop_io_free(sandbox->helper_watch);
+	sandbox->watch = sandbox->helper_watch = NULL;
 }
 
 /* It has ended by itself: what served it goes, too. */
@@ -95,11 +102,33 @@ static void on_end(unsigned events, void *data)
 		job_ask(sandbox, WISH_COLD, NULL, NULL, NULL, NULL);
 }
 
-static void watch(struct sandbox *sandbox)
+/* A sandbox whose helper cannot stay alive does without a network until it is started anew. */
+static void on_helper_end(unsigned events, void *data)
 {
+	struct sandbox *sandbox = data;
+	int64_t now = loop_now_ms(sandbox->local->setup.loop);
+
+	(void)events;
+	loop_io_free(sandbox->helper_watch);
+	sandbox->helper_watch = NULL;
+	network_stop(sandbox->live.helper); /* reaps it */
+	sandbox->live.helper = -1;
+	log_event(LOG_WARNING, "network helper ended", "sandbox", sandbox->record.id, NULL);
+	if (!sandbox->job && now - sandbox->connected_ms >= HELPER_STEADY_MS)
+		job_ask(sandbox, WISH_CONNECTED, NULL, NULL, NULL, NULL);
+}
+
+void sandbox_watch(struct sandbox *sandbox)
+{
+	struct loop *loop = sandbox->local->setup.loop;
+
 	if (!sandbox->watch && sandbox->live.init >= 0)
-		loop_io_new(sandbox->local->setup.loop, sandbox->live.init, EPOLLIN, on_end,
-			sandbox, &sandbox->watch, NULL);
+		loop_io_new(
+			loop, sandbox->live.init, EPOLLIN, on_end, sandbox, &sandbox->watch, NULL);
+	if (!sandbox->helper_watch && sandbox->live.helper >= 0 &&
+		loop_io_new(loop, sandbox->live.helper, EPOLLIN, on_helper_end, sandbox,
+			&sandbox->helper_watch, NULL) == 0)
+		sandbox->connected_ms = loop_now_ms(loop);
 }
 
 /* ---- what a wish takes ---- */
@@ -128,6 +157,8 @@ static enum step step_for(const struct sandbox *sandbox, enum wish wish)
 		return step_to_run(sandbox, state);
 	case WISH_RUNNING:
 		return state == PROVIDER_GONE ? NOTHING : step_to_run(sandbox, state);
+	case WISH_CONNECTED:
+		return sandbox->live.init >= 0 && sandbox->live.helper < 0 ? CONNECT : NOTHING;
 	case WISH_FROZEN:
 		return state == PROVIDER_RUNNING ? FREEZE : NOTHING;
 	case WISH_COLD:
@@ -154,13 +185,17 @@ static void settle(struct job *job)
 		sandbox->live = job->live;
 		job->live = (struct live)LIVE_NONE;
 	}
+	if (!job->failed && job->step == CONNECT) {
+		sandbox->live.helper = job->live.helper;
+		job->live.helper = -1;
+	}
 	if (!job->failed && (job->step == MAKE || job->step == CLAIM)) {
 		sandbox->record.made = true;
 		sandbox->record.pooled = job->record.pooled;
 	}
 	if (!job->failed && job->step == REMOVE)
 		sandbox->record.made = false;
-	watch(sandbox);
+	sandbox_watch(sandbox);
 }
 
 static void tell(struct job *job, struct sandbox *sandbox)

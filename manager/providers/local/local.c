@@ -217,6 +217,11 @@ static void adopt(struct local *local, const char *name)
 		job_ask(sandbox, WISH_GONE, NULL, NULL, NULL, NULL);
 	else if (sandbox->live.init < 0)
 		job_ask(sandbox, WISH_COLD, NULL, NULL, NULL, NULL);
+	else if (sandbox->live.helper < 0 && sandbox->record.network != NETWORK_NONE)
+		job_ask(sandbox, WISH_CONNECTED, NULL, NULL, NULL, NULL);
+	else
+		sandbox_watch(sandbox);
+	sandbox->connected_ms = 0; /* what it served before is not known */
 }
 
 static int adopt_all(struct local *local, struct err *err)

@@ -24,7 +24,7 @@ struct local {
 };
 
 /* How a sandbox is to be. */
-enum wish { WISH_MADE, WISH_RUNNING, WISH_FROZEN, WISH_COLD, WISH_GONE };
+enum wish { WISH_MADE, WISH_RUNNING, WISH_CONNECTED, WISH_FROZEN, WISH_COLD, WISH_GONE };
 
 /* `sandbox` is NULL where it is no more. */
 typedef void job_done(struct sandbox *sandbox, bool restarted, const struct err *err, void *data);
@@ -35,6 +35,9 @@ typedef void job_done(struct sandbox *sandbox, bool restarted, const struct err 
  */
 void job_ask(struct sandbox *sandbox, enum wish wish, struct record *record, const char *token,
 	job_done *done, void *data);
+
+/* Sees to it when one that runs ends by itself; a job does this, too. */
+void sandbox_watch(struct sandbox *sandbox);
 
 /* How it is. */
 enum provider_state sandbox_state(const struct sandbox *sandbox);

@@ -129,13 +129,15 @@ static void add_allowed(struct buf *rules, const struct record *record, const ch
 	add_set(rules, "hosts", &addresses);
 }
 
-static int set_rules(
-	const struct site *site, const struct record *record, int pidfd, struct err *err)
+int network_set_rules(
+	const struct site *site, const struct record *record, int init, struct err *err)
 {
 	AUTO_BUF struct buf rules = BUF_INIT(RULES_MAX);
 	AUTO_FREE char *path = hosts_path(site, record);
 	AUTO_FREE char *hosts = slurp(path, HOSTS_MAX, NULL);
 
+	if (record->network == NETWORK_NONE)
+		return 0;
 	buf_add_text(&rules, "table inet sandbox {\n");
 	add_allowed(&rules, record, hosts);
 	buf_add_text(&rules, " chain out {\n"
@@ -154,7 +156,7 @@ static int set_rules(
 	buf_add_text(&rules, " }\n}\n");
 	if (rules.over)
 		return err_set(err, ERR_LIMIT, "the list of allowed networks is too long");
-	return run_nft(site, rules.data, pidfd, err);
+	return run_nft(site, rules.data, init, err);
 }
 
 /* In place: the sandbox has this very file mounted. */
@@ -203,41 +205,37 @@ static int start_helper(const struct site *site, const char *id, pid_t target, i
 	return program_start(&program, helper, &started, err);
 }
 
-static int await_ready(int ready_fd, struct err *err)
-{
-	struct pollfd ready = { .fd = ready_fd, .events = POLLIN };
-	char byte;
-
-	if (poll(&ready, 1, READY_MS) <= 0 || read(ready_fd, &byte, 1) != 1)
-		return err_set(err, ERR_IO,
-			"slirp4netns did not start: it needs /dev/net/tun (modprobe tun)");
-	return 0;
-}
-
-int network_start(const struct site *site, const struct record *record, pid_t pid, int pidfd,
-	int *helper, struct err *err)
+int network_start(const struct site *site, const struct record *record, pid_t pid, int *helper,
+	int *ready, struct err *err)
 {
 	int ends[2];
 
-	if (record->network == NETWORK_NONE) {
-		*helper = -1;
+	*helper = *ready = -1;
+	if (record->network == NETWORK_NONE)
 		return 0;
-	}
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_sys(err, "make a pipe");
-	AUTO_CLOSE int ready = ends[0];
-	int started = -1;
-	int result = start_helper(site, record->id, pid, ends[1], &started, err);
+	int result = start_helper(site, record->id, pid, ends[1], helper, err);
 	close(ends[1]);
-	if (result == 0)
-		result = set_rules(site, record, pidfd, err);
-	if (result == 0)
-		result = await_ready(ready, err);
 	if (result < 0)
-		network_stop(started);
+		close(ends[0]);
 	else
-		*helper = started;
+		*ready = ends[0];
 	return result;
+}
+
+int network_await(int ready, struct err *err)
+{
+	AUTO_CLOSE int fd = ready;
+	struct pollfd readable = { .fd = fd, .events = POLLIN };
+	char byte;
+
+	if (fd < 0)
+		return 0;
+	if (poll(&readable, 1, READY_MS) <= 0 || read(fd, &byte, 1) != 1)
+		return err_set(err, ERR_IO,
+			"slirp4netns did not start: it needs /dev/net/tun (modprobe tun)");
+	return 0;
 }
 
 void network_stop(int helper)

@@ -12,12 +12,19 @@ struct record;
 struct site;
 
 /*
- * Sets up the namespace of process `pid` before anything of the sandbox runs there; `pidfd` is
- * the same process. `helper` becomes a descriptor of slirp4netns, or -1 where the sandbox has no
- * network; its process is a child of ours.
+ * Starts slirp4netns for the namespace of process `pid`: `helper` is a descriptor of it, a child
+ * of ours, and `ready` one to wait with. Both are -1 where the sandbox is to have no network.
  */
-int network_start(const struct site *site, const struct record *record, pid_t pid, int pidfd,
-	int *helper, struct err *err);
+int network_start(const struct site *site, const struct record *record, pid_t pid, int *helper,
+	int *ready, struct err *err);
+
+/* Waits until there is a network; closes `ready`. */
+int network_await(int ready, struct err *err);
+
+/* Sets the rules, which is done before anything of the sandbox runs. `init` is its first
+ * process. */
+int network_set_rules(
+	const struct site *site, const struct record *record, int init, struct err *err);
 
 /* The helper of a sandbox that an earlier manager started; -1: none. The caller owns it. */
 int network_find_helper(const char *id);

@@ -67,11 +67,16 @@ int site_open(const struct site_options *options, struct site *out, struct err *
 		.disks = alloc_printf("%s/disks", data),
 		.templates = alloc_printf("%s/templates", data),
 		.stage = alloc_text("/run/sandbox-stage"),
-		.port = options->port,
-		.root = geteuid() == 0 };
+		.port = options->port };
 	AUTO_FREE char *runtime = alloc_printf("%s/runtime", data);
 
 	cgroups_probe(&site.cgroups);
+	if (geteuid() != 0) {
+		site_close(&site);
+		return err_set(err, ERR_DENIED,
+			"sandboxes of this machine are made by root, since ids are shifted and "
+			"disks mounted: run sandbox-manager as root");
+	}
 	if (make_dirs(&site, err) < 0 || find_programs(&site, options->oci_runtime, err) < 0 ||
 		tree_make_dir(runtime, 0700, 0, err) < 0 ||
 		tools_install(runtime, &site.tools, &site.loader, err) < 0) {
@@ -90,5 +95,5 @@ void site_close(struct site *site)
 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		free(texts[i]);
-	*site = (struct site){ .root = false };
+	*site = (struct site){ .port = 0 };
 }

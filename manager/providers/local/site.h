@@ -5,7 +5,6 @@
  * What the engine found out about this machine when it was opened, and where it keeps what: the
  * programs that it runs, the control groups, the directories. Fixed afterwards; any thread.
  */
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "cgroup.h"
@@ -32,7 +31,6 @@ struct site {
 	char *runtime, *slirp, *nft, *mkfs; /* programs; NULL: not installed */
 	struct cgroups cgroups;
 	uint16_t port; /* of the tool server */
-	bool root;
 };
 
 struct site_options {
@@ -40,7 +38,8 @@ struct site_options {
 	uint16_t port;
 };
 
-/* Makes the directories and copies the tools. ERR_NOT_FOUND names what has to be installed. */
+/* Makes the directories and copies the tools. ERR_NOT_FOUND names what has to be installed,
+ * ERR_DENIED says that it takes root. */
 int site_open(const struct site_options *options, struct site *out, struct err *err);
 void site_close(struct site *site);
 

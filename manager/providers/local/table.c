@@ -82,6 +82,7 @@ void table_drop(struct table *table, struct sandbox *sandbox)
 	table->slots[slot / 32] &= ~(UINT32_C(1) << slot % 32);
 	table->count--;
 	loop_io_free(sandbox->watch);
+	loop_io_free(sandbox->helper_watch);
 	live_release(&sandbox->live);
 	record_release(&sandbox->record);
 	free(sandbox);

@@ -27,7 +27,8 @@ struct sandbox {
 	bool reserved;              /* promised by reserve() */
 
 	struct local *local;
-	struct loop_io *watch; /* of its first process */
+	struct loop_io *watch, *helper_watch; /* of its first process, and of its helper */
+	int64_t connected_ms;                 /* when the helper came */
 	struct sandbox *next;
 };
 
