@@ -21,17 +21,20 @@ static struct local *local_of(struct provider *self)
 
 /* ---- answers ---- */
 
-/* What a caller is told when a job has ended. */
+/* What a caller is told later. */
 struct reply {
 	provider_done *done;
 	void *data;
+	bool failed; /* without a job */
+	struct err err;
 };
 
 static struct reply *reply_new(provider_done *done, void *data)
 {
 	struct reply *reply = alloc_zero(sizeof *reply);
 
-	*reply = (struct reply){ done, data };
+	reply->done = done;
+	reply->data = data;
 	return reply;
 }
 
@@ -55,6 +58,28 @@ static void on_job(struct sandbox *sandbox, bool restarted, const struct err *er
 		reply->done(NULL, err, reply->data);
 	else
 		answer(sandbox, restarted, reply->done, reply->data);
+}
+
+static void on_turn(void *data)
+{
+	AUTO_FREE struct reply *reply = data;
+
+	if (reply->failed)
+		reply->done(NULL, &reply->err, reply->data);
+	else
+		answer(NULL, false, reply->done, reply->data);
+}
+
+/* For what takes no job: `err`, or (NULL) that there is no sandbox. Never before the call is over,
+ * as its caller counts on. */
+static void reply_later(struct local *local, const struct err *err, provider_done *done, void *data)
+{
+	struct reply *reply = reply_new(done, data);
+
+	reply->failed = err;
+	if (err)
+		reply->err = *err;
+	loop_post(local->setup.loop, on_turn, reply);
 }
 
 /* ---- the calls ---- */
@@ -88,7 +113,7 @@ static void local_create(
 	struct err err;
 
 	if (record_from(spec, &local->setup.limits, &record, &err) < 0) {
-		done(NULL, &err, data);
+		reply_later(local, &err, done, data);
 		return;
 	}
 	if (!sandbox) {
@@ -97,7 +122,7 @@ static void local_create(
 		if (!sandbox) {
 			record_release(&entry);
 			record_release(&record);
-			done(NULL, &err, data);
+			reply_later(local, &err, done, data);
 			return;
 		}
 	}
@@ -107,16 +132,17 @@ static void local_create(
 static void ask(
 	struct provider *self, const char *id, enum wish wish, provider_done *done, void *data)
 {
-	struct sandbox *sandbox = table_find(&local_of(self)->table, id);
+	struct local *local = local_of(self);
+	struct sandbox *sandbox = table_find(&local->table, id);
 	struct err err;
 
 	if (sandbox) {
 		job_ask(sandbox, wish, NULL, NULL, on_job, reply_new(done, data));
 	} else if (wish == WISH_GONE) {
-		answer(NULL, false, done, data);
+		reply_later(local, NULL, done, data);
 	} else {
 		err_set(&err, ERR_NOT_FOUND, "there is no sandbox %s here", id);
-		done(NULL, &err, data);
+		reply_later(local, &err, done, data);
 	}
 }
 
@@ -255,6 +281,17 @@ static void on_host_template(void *data)
 	pool_refill(local);
 }
 
+/* Sandboxes keep the tools that they were started with; without any, only ours are needed. */
+static void drop_old_tools(const struct local *local)
+{
+	const char *slash = strrchr(local->site.tools, '/');
+	AUTO_FREE char *base = alloc_textn(local->site.tools, (size_t)(slash - local->site.tools));
+	struct err err;
+
+	if (local->table.count == 0 && tree_keep_only(base, slash + 1, &err) < 0)
+		log_event(LOG_WARNING, "old tools not removed", "why", err.msg, NULL);
+}
+
 int provider_local_open(const struct provider_setup *setup, struct provider **out, struct err *err)
 {
 	static const struct provider calls = {
@@ -288,6 +325,7 @@ int provider_local_open(const struct provider_setup *setup, struct provider **ou
 		local_free(&local->base);
 		return -1;
 	}
+	drop_old_tools(local);
 	if (worker_submit(setup->workers, make_host_template, on_host_template, local, NULL) == 0)
 		local->jobs++;
 	*out = &local->base;

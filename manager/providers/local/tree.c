@@ -122,3 +122,17 @@ int tree_remove(const char *path, struct err *err)
 {
 	return remove_at(AT_FDCWD, path, DEPTH_MAX) < 0 ? err_sys(err, "remove %s", path) : 0;
 }
+
+int tree_keep_only(const char *path, const char *name, struct err *err)
+{
+	AUTO_CLOSEDIR DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		AUTO_FREE char *one = alloc_printf("%s/%s", path, entry->d_name);
+		if (strcmp(entry->d_name, name) != 0 && strcmp(entry->d_name, ".") != 0 &&
+			strcmp(entry->d_name, "..") != 0 && tree_remove(one, err) < 0)
+			return -1;
+	}
+	return dir ? 0 : err_sys(err, "look through %s", path);
+}

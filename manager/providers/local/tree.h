@@ -25,4 +25,7 @@ int tree_copy_public(const char *from, const char *to, struct err *err);
 /* Removes a file or directory and all below it. Nothing there is no error. */
 int tree_remove(const char *path, struct err *err);
 
+/* Removes all that a directory has but `name`. */
+int tree_keep_only(const char *dir, const char *name, struct err *err);
+
 #endif
