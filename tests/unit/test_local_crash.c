@@ -152,6 +152,27 @@ static int devices_here(void)
 	return n;
 }
 
+/* Processes that run this very program, beside this one: none of the killed may be left. */
+static int copies_of_us(void)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+	struct stat self, other;
+	int n = 0;
+
+	MUST(stat("/proc/self/exe", &self));
+	while (dir && (entry = readdir(dir))) {
+		char path[300];
+		snprintf(path, sizeof path, "/proc/%s/exe", entry->d_name);
+		if (strspn(entry->d_name, "0123456789") == strlen(entry->d_name) &&
+			atol(entry->d_name) != getpid() && stat(path, &other) == 0)
+			n += other.st_ino == self.st_ino && other.st_dev == self.st_dev;
+	}
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
 /* What the next manager finds runs, or can run again, or is nothing. */
 static void find_and_remove(void)
 {
@@ -182,6 +203,7 @@ static void find_and_remove(void)
 	CHECK_INT(entries("sandboxes"), 0);
 	CHECK_INT(entries("oci"), 0);
 	CHECK_INT(devices_here(), 0);
+	CHECK_INT(copies_of_us(), 0);
 	kit_close(&kit);
 }
 

@@ -219,6 +219,35 @@ static void keeps_files_but_no_processes_when_cold(void)
 	kit_close(&kit);
 }
 
+/* What it leaves on its disk is read by the runtime and the tool server when it starts again. */
+static void is_led_nowhere_by_what_it_left(void)
+{
+	static struct kit_calls calls;
+	char out[256];
+
+	open_kit();
+	const char *id = make(&calls, &(struct provider_spec){ 0 })->id;
+	CHECK_INT(talk_code(&kit, id,
+			  "sudo sh -c 'mv /home/user /home/old; ln -s ../../../../.. /home/user; "
+			  "ln -sf /proc/1/root/etc/shadow /etc/passwd'; true"),
+		0);
+	CHECK_INT(change(&calls, id, cool)->answer.state, PROVIDER_COLD);
+	struct kit_call *call = kit_call(&kit, &calls, id);
+	kit.provider->resume(kit.provider, id, kit_done, call);
+	kit_await(&kit, &calls);
+	/* It may have broken itself: then it says so, and the engine is as it was. */
+	if (call->err.code == 0) {
+		CHECK_INT(talk_output(
+				  &kit, id, "ls -a /home/user/ | head -3; id -u", out, sizeof out),
+			0);
+		CHECK(!strstr(out, "lost+found"));
+	} else {
+		CHECK_INT(state_of(id), PROVIDER_COLD);
+	}
+	drop(&calls, id);
+	kit_close(&kit);
+}
+
 static void goes_from_frozen_to_cold_and_back(void)
 {
 	static struct kit_calls calls;
@@ -437,8 +466,9 @@ TESTS(CASE(runs_commands_as_its_user_and_as_root), CASE(has_the_programs_that_ag
 	CASE(gives_each_its_own_address_and_files),
 	CASE(hands_the_variables_of_the_request_to_commands),
 	CASE(refuses_a_template_that_is_not_there), CASE(freezes_and_goes_on_where_it_was),
-	CASE(keeps_files_but_no_processes_when_cold), CASE(goes_from_frozen_to_cold_and_back),
-	CASE(starts_the_tool_server_again_when_it_dies), CASE(runs_on_while_its_manager_is_away),
-	CASE(is_cold_when_its_first_process_ends), CASE(keeps_prepared_ones_and_hands_them_out),
+	CASE(keeps_files_but_no_processes_when_cold), CASE(is_led_nowhere_by_what_it_left),
+	CASE(goes_from_frozen_to_cold_and_back), CASE(starts_the_tool_server_again_when_it_dies),
+	CASE(runs_on_while_its_manager_is_away), CASE(is_cold_when_its_first_process_ends),
+	CASE(keeps_prepared_ones_and_hands_them_out),
 	CASE(gives_a_sandbox_another_helper_when_its_own_ends), CASE(destroys_what_is_not_there),
 	CASE(leaves_nothing_behind))

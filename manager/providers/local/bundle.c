@@ -98,15 +98,18 @@ static json_t *limit(const char *name, __rlimit_resource_t resource, rlim_t soft
 		(json_int_t)hard);
 }
 
+/*
+ * The directory is one that no sandbox can replace: what it leaves on its disk for the next start
+ * must not lead the runtime anywhere.
+ */
 static json_t *process(const struct site *site, const struct record *record)
 {
 	return json_pack("{s:b, s:{s:i, s:i, s:i}, s:o, s:o, s:s, s:{s:o, s:[], s:[], s:[], s:[]},"
 			 " s:[o, o], s:b}",
 		"terminal", 0, "user", "uid", USER_ID, "gid", USER_ID, "umask", 022, "args",
-		arguments(site), "env", variables(record->envs), "cwd", "/workspace",
-		"capabilities", "bounding", texts(bounding, LEN(bounding)), "effective",
-		"permitted", "inheritable", "ambient", "rlimits",
-		limit("RLIMIT_NOFILE", RLIMIT_NOFILE, FILES_SOFT, FILES_HARD),
+		arguments(site), "env", variables(record->envs), "cwd", "/", "capabilities",
+		"bounding", texts(bounding, LEN(bounding)), "effective", "permitted", "inheritable",
+		"ambient", "rlimits", limit("RLIMIT_NOFILE", RLIMIT_NOFILE, FILES_SOFT, FILES_HARD),
 		limit("RLIMIT_CORE", RLIMIT_CORE, 0, FILES_HARD), "noNewPrivileges", 0);
 }
 

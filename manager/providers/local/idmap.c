@@ -3,9 +3,9 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,11 +20,16 @@ int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
 #define clone __clone
 #endif
 
-/* Waits to be killed, in the memory of the caller: nothing but this call. */
+/*
+ * Waits to be killed, in the memory of the caller: system calls only. It must not outlive the
+ * caller, should that be killed first.
+ */
 __attribute__((no_sanitize("address", "thread", "undefined"))) static int idle(void *data)
 {
-	(void)data;
-	while (true)
+	const pid_t *parent = data;
+
+	syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	while (syscall(SYS_getppid) == *parent)
 		syscall(SYS_ppoll, NULL, 0, NULL, NULL, 0);
 	return 0;
 }
@@ -44,11 +49,12 @@ int idmap_open(uint32_t first, uint32_t count, int *fd, struct err *err)
 	char stack[STACK] __attribute__((aligned(64)));
 	char path[64];
 	sigset_t all, before;
+	pid_t self = getpid();
 	int opened = -1;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pid_t pid = clone(idle, stack + sizeof stack, CLONE_NEWUSER | CLONE_VM | SIGCHLD, NULL);
+	pid_t pid = clone(idle, stack + sizeof stack, CLONE_NEWUSER | CLONE_VM | SIGCHLD, &self);
 	if (pid > 0 && write_map(pid, "uid_map", first, count) == 0 &&
 		write_map(pid, "gid_map", first, count) == 0) {
 		snprintf(path, sizeof path, "/proc/%d/ns/user", (int)pid);
