@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "provider.h"
+#include "store/store.h"
 
 struct buf;
 struct err;
@@ -95,7 +96,7 @@ void api_reply(struct api_call *call, json_t *data, const char *message);
 /* The same with another status: a 408 that has everything. */
 void api_reply_status(struct api_call *call, unsigned status, json_t *data, const char *message);
 
-/* Refuses by the code of an error (fail.c has the table). */
+/* Refuses by the code of an error (reply.c has the table). */
 void api_fail(struct api_call *call, const struct err *err);
 
 /* Refuses with a status and a stable code of its own. */
@@ -137,6 +138,15 @@ void api_when_running(struct api_call *call, api_fn *then);
 /* What `create`, `connect` and `urls` answer; NULL with an error where it has no address. */
 json_t *api_access(struct sandbox *sandbox, struct err *err);
 
+/* Answers so; `data` is the call. For sandbox_change(). */
+void api_reply_access(struct sandbox *sandbox, const struct err *err, void *data);
+
+/* False: it was deleted, and the call was refused. */
+bool api_exists(struct api_call *call);
+
+/* The call's `on_timeout`. */
+enum on_timeout api_on_timeout(const struct api_call *call, enum on_timeout missing);
+
 /* What `info` answers. */
 json_t *api_info(struct sandbox *sandbox);
 
@@ -145,6 +155,9 @@ char *door_files_path(const char *path);
 
 /* RFC 3339 in UTC, or null for 0. */
 json_t *api_time(int64_t ms);
+
+/* A text, or null for NULL. */
+json_t *api_text(const char *text);
 
 /* The OpenAPI 3.1 document, made from the table of routes. */
 json_t *openapi_document(void);
