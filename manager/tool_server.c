@@ -94,7 +94,7 @@ int tool_server_refused(unsigned status, const struct buf *body, struct err *err
 		{ 404, ERR_NOT_FOUND },
 		{ 408, ERR_TIMEOUT },
 		{ 409, ERR_CONFLICT },
-		{ 413, ERR_LIMIT },
+		{ 413, ERR_INVALID },
 		{ 429, ERR_LIMIT },
 	};
 	json_auto_t *answer = parse(body);

@@ -63,9 +63,8 @@ static const char *below(const char *path, const char *base)
 {
 	size_t len = strlen(base);
 
-	return strncmp(path, base, len) == 0 && (path[len] == '/' || path[len] == '\0') ?
-		       path + len :
-		       NULL;
+	return strncmp(path, base, len) == 0 && (path[len] == '/' || path[len] == '\0') ? path + len
+											: NULL;
 }
 
 static const struct route *find_route(
@@ -132,7 +131,7 @@ bool api_may(const struct api_call *call, const struct sandbox *sandbox)
 	return call->admin || (sandbox->row.owner && strcmp(call->owner, sandbox->row.owner) == 0);
 }
 
-static bool find_sandbox(struct api_call *call)
+bool api_find_sandbox(struct api_call *call)
 {
 	const char *id = *call->id ? call->id : call_text(call, "sandbox_id");
 	struct sandbox *sandbox = manager_sandbox(call->manager, id);
@@ -159,7 +158,7 @@ static void take_fields(struct api_call *call, json_t *body)
 		api_refuse(call, 422, "invalid_fields", "%s", problems.data);
 		return;
 	}
-	if (call->route->flags & ROUTE_SANDBOX && !find_sandbox(call))
+	if (call->route->flags & ROUTE_SANDBOX && !api_find_sandbox(call))
 		return;
 	call->route->run(call);
 }
@@ -197,17 +196,19 @@ static bool is_type(struct http_request *request, const char *wanted)
 	return len == strlen(wanted) && strncasecmp(type, wanted, len) == 0;
 }
 
-/* No form of a web page can send JSON; where nothing is taken, nothing may be sent as one either. */
+/* No form of a web page can send JSON; where nothing is taken, nothing may be sent as one either.
+ */
 static bool right_type(struct api_call *call)
 {
-	const char *wanted = call->route->flags & ROUTE_FORM ? "multipart/form-data" :
-							       "application/json";
+	const char *wanted =
+		call->route->flags & ROUTE_FORM ? "multipart/form-data" : "application/json";
 
 	if (is_type(call->request, wanted) ||
 		((!call->route->takes->name || call->route->flags & ROUTE_QUERY) &&
 			!http_header(call->request, "Content-Type")))
 		return true;
-	api_refuse(call, 415, "unsupported_media_type", "Send the body with Content-Type: %s", wanted);
+	api_refuse(
+		call, 415, "unsupported_media_type", "Send the body with Content-Type: %s", wanted);
 	return false;
 }
 
@@ -263,8 +264,16 @@ static bool identify(struct api_call *call)
 	}
 	http_set_header(request, "WWW-Authenticate", "Bearer");
 	api_refuse(call, 401, "unauthorized", "%s",
-		verdict == CREDENTIALS_FINE ? "Send one Authorization header, not several" : err.msg);
+		verdict == CREDENTIALS_FINE ? "Send one Authorization header, not several"
+					    : err.msg);
 	return false;
+}
+
+void api_too_large(struct http_request *request, void *data)
+{
+	(void)data;
+	api_refuse_request(request, below(http_path(request), ENVELOPED) != NULL, 413, "too_large",
+		"The body is larger than 32 MiB: send files by upload-file");
 }
 
 /* Of the client's own making, so that it finds its request in the log. */
@@ -272,8 +281,9 @@ static void echo_request_id(struct http_request *request, const char *path)
 {
 	const char *id = http_header(request, "X-Request-ID");
 
-	if (!id || strlen(id) > 128 || id[strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqr"
-						      "stuvwxyz0123456789-_.:")])
+	if (!id || strlen(id) > 128 ||
+		id[strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqr"
+			      "stuvwxyz0123456789-_.:")])
 		return;
 	http_set_header(request, "X-Request-ID", id);
 	log_event(LOG_INFO, "request", "id", id, "method", http_method_name(request), "path", path,
@@ -317,8 +327,8 @@ void api_head(struct http_request *request, void *data)
 		return;
 	}
 	echo_request_id(request, http_path(request));
-	const struct route *route = find_route(
-		http_method_name(request), http_path(request), &enveloped, id, &known);
+	const struct route *route =
+		find_route(http_method_name(request), http_path(request), &enveloped, id, &known);
 	if (!route) {
 		no_route(request, enveloped, known);
 		return;

@@ -41,7 +41,7 @@ struct field {
 	const char *about;
 	enum field_type type;
 	bool required;
-	int64_t min, max;  /* of a number, or of a text's bytes */
+	int64_t min, max;  /* of a number, or of a text's characters */
 	const char *one_of; /* "a|b": no other text */
 };
 
@@ -88,6 +88,9 @@ struct api_call {
 /* Of the request that http_new() was given: the only entry. */
 void api_head(struct http_request *request, void *data);
 
+/* Answers a request whose body is too large. */
+void api_too_large(struct http_request *request, void *data);
+
 /* ---- answers: each ends the call ---- */
 
 /* 200 with `data` (taken over), to which `success` and, where there is one, `sandbox_id` are added. */
@@ -128,6 +131,9 @@ int64_t call_integer(const struct api_call *call, const char *name, int64_t miss
 bool call_flag(const struct api_call *call, const char *name);
 
 /* ---- who may what ---- */
+
+/* Finds and holds the sandbox that the call is about; false: the call was refused. */
+bool api_find_sandbox(struct api_call *call);
 
 /* Whether the caller may use that sandbox. */
 bool api_may(const struct api_call *call, const struct sandbox *sandbox);

@@ -55,8 +55,8 @@ static json_t *result_json(const struct command *command, const struct run_resul
 	buf_add(&both, out.data, out.len);
 	buf_add(&both, err.data, err.len);
 	return json_pack("{s:o, s:o, s:o, s:i, s:b, s:b}", "output", json_of(&both), "stdout",
-		json_of(&out), "stderr", json_of(&err), "exit_code", result->exit_code,
-		"timed_out", result->timed_out, "truncated",
+		json_of(&out), "stderr", json_of(&err), "exit_code", result->exit_code, "timed_out",
+		result->timed_out, "truncated",
 		output_truncated(&command->out[0]) || output_truncated(&command->out[1]));
 }
 
@@ -102,8 +102,8 @@ static void send_output(struct command *command, int which, const char *bytes, s
 	struct buf *rest = &command->rest[which];
 
 	buf_add(rest, bytes, len);
-	size_t whole = utf8_cut_at_end(rest->data, rest->len) ? utf8_floor(rest->data, rest->len) :
-								rest->len;
+	size_t whole = utf8_cut_at_end(rest->data, rest->len) ? utf8_floor(rest->data, rest->len)
+							      : rest->len;
 	if (whole == 0)
 		return;
 	json_auto_t *data = json_pack("{s:o}", "text", utf8_json(rest->data, whole));
@@ -111,11 +111,12 @@ static void send_output(struct command *command, int which, const char *bytes, s
 	buf_consume(rest, whole);
 }
 
-static void send_end(struct command *command, const struct run_result *result, const struct err *err)
+static void send_end(
+	struct command *command, const struct run_result *result, const struct err *err)
 {
 	json_auto_t *data = result ? json_pack("{s:i, s:b}", "exit_code", result->exit_code,
-					     "timed_out", result->timed_out) :
-				     json_pack("{s:s}", "detail", err->msg);
+					     "timed_out", result->timed_out)
+				   : json_pack("{s:s}", "detail", err->msg);
 
 	for (int i = 0; i < 2; i++) {
 		if (command->rest[i].len > 0) {
@@ -238,8 +239,8 @@ static void on_started(json_t *result, const struct err *err, void *data)
 	struct command *command = data;
 	struct api_call *call = command->call;
 	json_t *facts = json_object_get(result, "structuredContent");
-	const char *text = json_string_value(json_object_get(
-		json_array_get(json_object_get(result, "content"), 0), "text"));
+	const char *text = json_string_value(
+		json_object_get(json_array_get(json_object_get(result, "content"), 0), "text"));
 
 	command->background = NULL;
 	if (err) {
@@ -263,6 +264,19 @@ static void quote(struct buf *out, const char *text)
 	buf_add_char(out, '\'');
 }
 
+/* Names alone: values would stand in the list of processes. */
+static void keep_variables(struct buf *line, json_t *envs)
+{
+	const char *name;
+	json_t *value;
+	size_t count = 0;
+
+	json_object_foreach(envs, name, value)
+		buf_addf(line, "%s%s", count++ == 0 ? "--preserve-env=" : ",", name);
+	if (count > 0)
+		buf_add_char(line, ' ');
+}
+
 static void run_in_background(struct api_call *call, struct command *command)
 {
 	json_auto_t *arguments = json_pack("{s:b}", "background", 1);
@@ -270,7 +284,9 @@ static void run_in_background(struct api_call *call, struct command *command)
 	AUTO_BUF struct buf line = BUF_INIT(64 * 1024 * 1024);
 
 	if (user && strcmp(user, "user") != 0) {
-		buf_add_text(&line, "exec sudo -n -u ");
+		buf_add_text(&line, "exec sudo -n ");
+		keep_variables(&line, json_object_get(call->body, "envs"));
+		buf_add_text(&line, "-u ");
 		quote(&line, user);
 		buf_add_text(&line, " -- sh -c ");
 		quote(&line, call_text(call, "command"));

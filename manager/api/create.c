@@ -10,6 +10,7 @@
 #include "buf.h"
 #include "cleanup.h"
 #include "config.h"
+#include "err.h"
 #include "http.h"
 #include "manager.h"
 #include "sandbox.h"
@@ -119,7 +120,10 @@ static void fill_row(struct api_call *call, const struct provider *provider, con
 {
 	const struct config *config = call->manager->config;
 	int64_t now = manager_now_ms();
+	int64_t timeout_s = call_integer(call, "timeout", config->default_timeout);
 
+	if (timeout_s > config->max_timeout)
+		timeout_s = config->max_timeout;
 	*row = (struct sandbox_row){
 		.state = SANDBOX_CREATING,
 		.provider = alloc_text(provider->name),
@@ -132,14 +136,12 @@ static void fill_row(struct api_call *call, const struct provider *provider, con
 		.idempotency_hash = key ? hash_of(call->body) : NULL,
 		.on_timeout = api_on_timeout(call, ON_TIMEOUT_PAUSE),
 		.auto_resume = call_flag(call, "auto_resume"),
-		.timeout_ms = call_integer(call, "timeout", config->default_timeout) * 1000,
+		.timeout_ms = timeout_s * 1000,
 		.created_ms = now,
 		.started_ms = now,
 		.active_ms = now,
-		.expires_ms = now + config->default_timeout * 1000,
+		.expires_ms = now + timeout_s * 1000,
 	};
-	if (row->timeout_ms > config->max_timeout * 1000)
-		row->timeout_ms = config->max_timeout * 1000;
 	read_network(row, json_object_get(call->body, "network"));
 	read_limits(&row->limits, json_object_get(call->body, "limits"));
 }
@@ -155,11 +157,35 @@ static const char *quota(const struct api_call *call)
 		return "There are as many sandboxes as this manager may have: delete some, or raise "
 		       "--max-sandboxes";
 	TAILQ_FOREACH(sandbox, &manager->sandboxes, link)
-	own += sandbox->row.state != SANDBOX_DELETED && api_may(call, sandbox) &&
-	       strcmp(sandbox->row.owner, call->owner) == 0;
+		own += sandbox->row.state != SANDBOX_DELETED && api_may(call, sandbox) &&
+		       strcmp(sandbox->row.owner, call->owner) == 0;
 	return own < manager->config->sandboxes_max_owner
 		       ? NULL
 		       : "You have as many sandboxes as one owner may have: delete some";
+}
+
+static void on_created(struct sandbox *sandbox, const struct err *err, void *data)
+{
+	if (err && err->code == ERR_NOT_FOUND)
+		api_refuse(data, 422, "invalid_fields", "'template_id': %s", err->msg);
+	else
+		api_reply_access(sandbox, err, data);
+}
+
+static void on_repeated(struct sandbox *sandbox, const struct err *err, void *data)
+{
+	struct api_call *call = data;
+
+	if (!err || err->code != ERR_NOT_FOUND) {
+		api_reply_access(sandbox, err, data);
+	} else if (sandbox->key) {
+		api_refuse(call, 404, "not_found",
+			"The sandbox that this Idempotency-Key made was deleted: use a new key");
+	} else {
+		http_set_header(call->request, "Retry-After", "1");
+		api_refuse(call, 409, "conflict",
+			"The create with this Idempotency-Key failed: try again");
+	}
 }
 
 /* The sandbox that the same key made before; false: none, or the call was refused. */
@@ -183,7 +209,7 @@ static bool repeat(struct api_call *call, const char *key)
 	call->sandbox = sandbox;
 	sandbox_hold(sandbox);
 	/* Behind the create, where that is still under way; it never makes a second one. */
-	sandbox_change(sandbox, CHANGE_RESUME, api_reply_access, call);
+	sandbox_change(sandbox, CHANGE_RESUME, on_repeated, call);
 	return true;
 }
 
@@ -216,7 +242,7 @@ static void make(struct api_call *call, struct provider *provider, const char *k
 	sandbox = sandbox_new(call->manager, provider, &row);
 	call->sandbox = sandbox;
 	sandbox_hold(sandbox);
-	sandbox_change(sandbox, CHANGE_CREATE, api_reply_access, call);
+	sandbox_change(sandbox, CHANGE_CREATE, on_created, call);
 }
 
 void api_create(struct api_call *call)

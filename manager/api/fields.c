@@ -29,6 +29,16 @@ static bool in_list(const char *list, const char *text)
 	return false;
 }
 
+/* Whatever JSON Schema counts: not bytes. */
+static size_t characters(const char *text)
+{
+	size_t count = 0;
+
+	for (; *text; text++)
+		count += ((unsigned char)*text & 0xC0) != 0x80;
+	return count;
+}
+
 static const char *check_text(const struct field *field, json_t *value)
 {
 	size_t len = json_string_length(value);
@@ -37,7 +47,7 @@ static const char *check_text(const struct field *field, json_t *value)
 		return "must be a text";
 	if (strlen(json_string_value(value)) != len)
 		return "must not hold a NUL character";
-	if (field->max && len > (size_t)field->max)
+	if (field->max && characters(json_string_value(value)) > (size_t)field->max)
 		return "is too long";
 	if (len < (size_t)field->min)
 		return "must not be empty";
@@ -95,7 +105,7 @@ static const char *check_envs(json_t *value)
 
 	json_object_foreach(value, name, text) {
 		if (!*name || strspn(name, letters) != strlen(name) || strchr("0123456789", *name))
-			return "has a name that is no variable's: letters, digits and _ alone";
+			return "has a name that a variable cannot have: letters, digits and _ alone";
 	}
 	return NULL;
 }
@@ -152,8 +162,8 @@ static const char *check_limits(json_t *value)
 			json_number_value(number) > limits[i].max)
 			return "has a number that is out of range or not whole";
 	}
-	return known == json_object_size(value) ? NULL :
-						  "takes memory_mb, cpus, pids and disk_mb alone";
+	return known == json_object_size(value) ? NULL
+						: "takes memory_mb, cpus, pids and disk_mb alone";
 }
 
 static const char *check(const struct field *field, json_t *value)
@@ -196,8 +206,7 @@ static json_t *get(const json_t *body, const struct field *field)
 	return json_is_null(value) ? NULL : value;
 }
 
-int fields_check(
-	const struct field *fields, json_t *body, json_t **out, struct buf *problems)
+int fields_check(const struct field *fields, json_t *body, json_t **out, struct buf *problems)
 {
 	json_auto_t *checked = json_object();
 

@@ -64,8 +64,12 @@ static void on_gone(struct http_request *request, bool dead, void *data)
 	struct transfer *transfer = data;
 
 	(void)request;
-	if (!dead || transfer->stream)
+	if (!dead)
 		return;
+	if (transfer->stream) {
+		http_stream_cut(transfer->stream);
+		return;
+	}
 	fetch_cancel(transfer->fetch);
 	api_fail(transfer->call, &gone);
 }
@@ -161,8 +165,8 @@ static void on_read(struct fetch *fetch, const struct err *err, void *data)
 		return;
 	}
 	api_reply(transfer->call,
-		json_pack("{s:o}", "content",
-			json_stringn(body->data ? body->data : "", body->len)),
+		json_pack(
+			"{s:o}", "content", json_stringn(body->data ? body->data : "", body->len)),
 		NULL);
 }
 

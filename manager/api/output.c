@@ -49,11 +49,11 @@ void output_text(const struct output *output, struct buf *out)
 	size_t at = (size_t)(output->behind % OUTPUT_TAIL_BYTES);
 
 	buf_add(out, output->head.data, output->head.len);
-	if (output_truncated(output)) {
+	if (output_truncated(output))
 		buf_addf(out, "\n[%" PRIu64 " bytes are left out here]\n",
 			output->behind - OUTPUT_TAIL_BYTES);
+	if (output->behind >= OUTPUT_TAIL_BYTES) /* the ring is full: its older part first */
 		buf_add(out, output->tail + at, OUTPUT_TAIL_BYTES - at);
-	}
 	if (output->tail)
 		buf_add(out, output->tail, at);
 }

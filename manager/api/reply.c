@@ -55,8 +55,9 @@ void api_refuse_request(struct http_request *request, bool enveloped, unsigned s
 	const char *code, const char *detail)
 {
 	json_auto_t *answer =
-		enveloped ? json_pack("{s:i, s:s, s:n}", "code", (int)status, "msg", detail, "data") :
-			    json_pack("{s:b, s:s, s:s}", "success", 0, "detail", detail, "error", code);
+		enveloped ? json_pack("{s:i, s:s, s:n}", "code", (int)status, "msg", detail, "data")
+			  : json_pack("{s:b, s:s, s:s}", "success", 0, "detail", detail, "error",
+				    code);
 
 	send_json(request, status, answer);
 }
@@ -83,7 +84,7 @@ void api_fail(struct api_call *call, const struct err *err)
 		[ERR_NOT_FOUND] = { 404, "not_found" },
 		[ERR_DENIED] = { 403, "denied" },
 		[ERR_CONFLICT] = { 409, "conflict" },
-		[ERR_LIMIT] = { 413, "too_large" },
+		[ERR_LIMIT] = { 429, "limit" },
 		[ERR_TIMEOUT] = { 502, "provider_timeout" },
 		[ERR_CANCELLED] = { 503, "cancelled" },
 		[ERR_IO] = { 502, "provider_failed" },
@@ -91,7 +92,7 @@ void api_fail(struct api_call *call, const struct err *err)
 	};
 	enum err_code code = err->code ? err->code : ERR_INTERNAL;
 
-	if (code == ERR_CANCELLED)
-		http_set_header(call->request, "Retry-After", "1");
+	if (code == ERR_CANCELLED || code == ERR_LIMIT)
+		http_set_header(call->request, "Retry-After", code == ERR_LIMIT ? "60" : "1");
 	api_refuse(call, failures[code].status, failures[code].name, "%s", err->msg);
 }
