@@ -193,7 +193,8 @@ static int socket_changed(CURL *easy, curl_socket_t fd, int what, void *data, vo
 	struct fetch *fetch;
 
 	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &fetch);
-	fetch->fd = what == CURL_POLL_REMOVE ? -1 : fd;
+	if (fetch) /* else it is libcurl's own, which closes an idle connection */
+		fetch->fd = what == CURL_POLL_REMOVE ? -1 : fd;
 	if (what == CURL_POLL_REMOVE) {
 		if (socket)
 			loop_io_free(socket->io);

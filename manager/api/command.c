@@ -179,14 +179,18 @@ static void on_end(const struct run_result *result, const struct err *err, void 
 		api_fail(command->call, err);
 }
 
-/* The client left: what it started ends. */
+/*
+ * The client left: what it waits for ends. Of one that closed quietly it takes a minute until its
+ * kernel says so; no client that waits for a whole answer closes its side before. A stream has a
+ * comment to find out by, and what goes to the background is to outlive its client.
+ */
 static void on_gone(struct http_request *request, bool dead, void *data)
 {
 	struct command *command = data;
 	static const struct err gone = { ERR_CANCELLED, 0, "the client left" };
 
 	(void)request;
-	if (!dead)
+	if (!dead && (command->stream || command->background))
 		return;
 	if (command->stream) {
 		http_stream_cut(command->stream);
