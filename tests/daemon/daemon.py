@@ -90,11 +90,14 @@ class Daemon:
         assert self.process
         return self.process.pid
 
+    def listen(self, port: int) -> list[str]:
+        return ["--port", str(port)]
+
     def start(self, *options: str, port: int = 0) -> Daemon:
         token = ["--token-file", str(self.token_file)] if self.token else []
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [*self.command, "--port", str(port), *token, *options],
+                [*self.command, *self.listen(port), *token, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -46,6 +46,7 @@ class Manager(Daemon):
     program: str = "sandbox-manager"
     with_token: bool = False
     settings: dict[str, str] = field(default_factory=dict)
+    from_settings: bool = False  # the port is theirs or the manager's own, 8080
     key: str = ""  # sent where a call names no other
     seen: set[str] = field(default_factory=set)
 
@@ -57,12 +58,19 @@ class Manager(Daemon):
     @property
     def command(self) -> list[str]:
         """No sandboxes are kept ready, unless a test says --pool N: each belongs to somebody."""
-        line = [str(BUILD / "bin" / self.program), "--data-dir", str(self.data), "--pool", "0"]
-        return line + self.options
+        return [str(BUILD / "bin" / self.program), "--data-dir", str(self.data), "--pool", "0"]
+
+    def start(self, *options: str, port: int = 0) -> Manager:
+        super().start(*self.options, *options, port=port)
+        return self
 
     def environment(self) -> dict[str, str]:
         clean = {k: v for k, v in environment().items() if not re.match(OTHERS, k)}
         return clean | {"SANDBOX_DATA_DIR": str(self.data)} | self.settings
+
+    def listen(self, port: int) -> list[str]:
+        """Before the options, which may say another."""
+        return [] if self.from_settings else super().listen(port)
 
     def call(self, method: str, path: str, body: Json | None = None, **headers: str) -> Json:
         """The answer to one call; Refused where it is no 200."""
@@ -116,10 +124,6 @@ class Manager(Daemon):
     def kept(self) -> list[Path]:
         boxes = self.data / "sandboxes"
         return list(boxes.iterdir()) if boxes.exists() else []
-
-    def start(self, *options: str, port: int = 0) -> Manager:
-        super().start(*options, port=port)
-        return self
 
     def stop(self) -> None:
         """Deletes every sandbox, then ends as a daemon has to."""
