@@ -150,7 +150,9 @@ static int read_env(const struct args_spec *spec, void *target, struct err *err)
 
 static void print_help(const struct args_spec *spec)
 {
-	printf("Usage: %s [option …]\n\n%s\n\nOptions:\n", spec->program, spec->purpose);
+	printf("Usage: %s [option …]%s%s\n\n%s\n\nOptions:\n", spec->program,
+		spec->words && *spec->words ? " " : "", spec->words ? spec->words : "",
+		spec->purpose);
 	for (const struct option *o = spec->options; o->name; o++) {
 		char left[64];
 		if (o->type == OPTION_SECRET)

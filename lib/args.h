@@ -40,6 +40,7 @@ struct option {
 struct args_spec {
 	const char *program, *purpose, *version;
 	const struct option *options; /* up to one without a name */
+	const char *words;            /* that stand with the options, or NULL: none */
 };
 
 /* What the program should do after parsing. */
