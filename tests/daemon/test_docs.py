@@ -26,6 +26,6 @@ def test_limits_md_names_every_limit_with_its_default() -> None:
 
 
 def test_every_folder_says_what_lives_in_it() -> None:
-    for folder in ("lib", "mcp-server", "mcp-server/tools", "mcp-server/eras", "mcp-server/keeper", "tests"):
+    for folder in ("lib", "mcp-server", "mcp-server/tools", "mcp-server/eras", "mcp-server/keeper", "sandboxctl", "tests"):
         lines = Path(ROOT / folder / "README.md").read_text().splitlines()
         assert 3 <= len(lines) <= 20, folder
