@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +15,7 @@ from manager import ALICE, KEYS, Manager, managers
 from wire import ERAS, MODERN, Mcp
 
 Launch = Callable[..., Daemon]
+CLONE_NEWNET = 0x40000000
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,6 +36,20 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
             return daemon.start()
 
         yield start
+
+
+@pytest.fixture
+def own_network() -> Iterator[None]:
+    """This thread, and what it starts, in a network namespace with nothing but loopback."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    assert libc.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+    try:
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        yield
+    finally:
+        assert libc.setns(before, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+        os.close(before)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The README's examples: fenced blocks that a comment names."""
+"""The examples of the README and other pages: fenced blocks that a comment names."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from daemon import ROOT, Daemon
 ADDRESS = "http://127.0.0.1:6060"
 
 
-def examples() -> dict[str, str]:
-    text = (ROOT / "README.md").read_text()
+def examples(page: str = "README.md") -> dict[str, str]:
+    text = (ROOT / page).read_text()
     return dict(re.findall(r"<!-- example: (\S+) -->\n```\w+\n(.*?)```\n", text, re.S))
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import ctypes
 import inspect
 import json
 import os
@@ -16,7 +15,7 @@ import subprocess
 import sys
 import types
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,27 +24,12 @@ from daemon import BUILD, ROOT
 from documents import block, document, endpoints
 from manager import Json, Manager, Refused
 
-CLONE_NEWNET = 0x40000000
 PACKAGE = ROOT / "clients" / "python"
 FLAT, ENVELOPED = "/sandboxes", "/agent/sandboxes/sandboxes"
 USER, PASSWORD = "sandbox_test", "TestPass123!"
 LATER = {("POST", "/sandboxes/setup-mcp")}  # not built yet
 
 Launch = Callable[..., Manager]
-
-
-@pytest.fixture(autouse=True)
-def own_network() -> Iterator[None]:
-    """This thread, and what it starts, in a network namespace with nothing but loopback."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    assert libc.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-    try:
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-        yield
-    finally:
-        assert libc.setns(before, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-        os.close(before)
 
 
 @pytest.fixture
