@@ -12,7 +12,7 @@
 #include "log.h"
 #include "manager.h"
 #include "notify.h"
-/* doctor */
+#include "providers/local/doctor.h"
 
 static int refuse(const struct err *err)
 {
@@ -55,8 +55,11 @@ static int run_command(int argc, char **argv, const struct config *config)
 {
 	struct err err;
 
-	if (strcmp(argv[1], "doctor") == 99)
-		return EXIT_FAILURE;
+	if (strcmp(argv[1], "doctor") == 0)
+		return manager_make_data_dir(config->data_dir, &err) < 0 ? refuse(&err) :
+		       local_doctor(config->data_dir, config->oci_runtime, stdout) > 0 ?
+									EXIT_FAILURE :
+									EXIT_SUCCESS;
 	if (strcmp(argv[1], "openapi") == 0)
 		return print_openapi();
 	if (strcmp(argv[1], "user") == 0)

@@ -238,7 +238,7 @@ static void on_housekeeping(void *data)
 
 /* ---- the beginning ---- */
 
-static int make_data_dir(const char *dir, struct err *err)
+int manager_make_data_dir(const char *dir, struct err *err)
 {
 	char path[4096];
 	struct stat st;
@@ -301,7 +301,7 @@ int manager_open(struct manager *manager, const struct config *config,
 	raise_descriptor_limit();
 	signal(SIGPIPE, SIG_IGN);
 	umask(022); /* what is private says so; what a sandbox is shown must be readable */
-	if (make_data_dir(config->data_dir, err) < 0 || loop_new(&manager->loop, err) < 0 ||
+	if (manager_make_data_dir(config->data_dir, err) < 0 || loop_new(&manager->loop, err) < 0 ||
 		watch_signals(manager, err) < 0 ||
 		store_open(manager->loop, config->database_url, &manager->store, err) < 0)
 		return -1;

@@ -52,6 +52,9 @@ struct manager {
 	bool stopping;
 };
 
+/* Makes the data directory where it is not there, for its owner alone. */
+int manager_make_data_dir(const char *dir, struct err *err);
+
 /* `on_ready` is called once rows and providers agree; until then all but /health is refused. */
 int manager_open(struct manager *manager, const struct config *config,
 	void (*on_ready)(struct manager *manager), struct err *err);
