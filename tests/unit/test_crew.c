@@ -76,7 +76,8 @@ static void nothing_to_do_is_done(void)
 
 static void stopped_early_it_still_runs_what_waits(void)
 {
-	struct crew *crew = crew_new(&(struct crew_options){ .threads = 2 });
+	/* No other thread starts: one would take the task before it is stopped. */
+	struct crew *crew = crew_new(&(struct crew_options){ .threads = 2, .start_after = 100 });
 
 	start(crew, 6, split);
 	crew_stop(crew);
