@@ -368,6 +368,15 @@ unsigned http_body_seconds(const struct http *http)
 	return http->options.body_s;
 }
 
+bool http_refuse_body(struct http_request *request)
+{
+	const struct http_options *options = &request->http->options;
+
+	if (options->too_large)
+		options->too_large(request, options->data);
+	return options->too_large != NULL;
+}
+
 bool http_draining(const struct http *http)
 {
 	return http->draining;

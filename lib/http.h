@@ -34,6 +34,7 @@ struct http_options {
 	unsigned answer_s;    /* an answer in memory must have left within this, and the time */
 	unsigned answer_rate; /* of its size at so many bytes a second (0: any time will do) */
 	http_fn *head;
+	http_fn *too_large; /* answers where a body is over its limit; NULL: a sentence does */
 	void *data; /* for `head` */
 };
 

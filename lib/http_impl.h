@@ -84,6 +84,7 @@ void http_request_deadline(struct http_request *request, unsigned seconds);
 /* The deadline by which an answer, of which so many bytes are in memory, has to have left. */
 void http_request_expect_left(struct http_request *request, size_t bytes);
 bool http_draining(const struct http *http);
+bool http_refuse_body(struct http_request *request); /* false: its user has no answer of its own */
 unsigned http_body_seconds(const struct http *http);
 
 /* libmicrohttpd has to run before the loop waits. */

@@ -283,5 +283,7 @@ void http_reply_too_large(struct http_request *request)
 	buf_addf(&text, "The body is larger than the %zu bytes allowed here.\n", request->body.max);
 	request->discarding = true;
 	buf_release(&request->body);
+	if (http_refuse_body(request))
+		return;
 	http_reply(request, 413, "text/plain", &text);
 }

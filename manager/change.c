@@ -82,7 +82,10 @@ static void finish(struct sandbox *sandbox, const struct err *err)
 
 static void on_stored_after(const struct err *err, void *data)
 {
-	finish(data, err);
+	struct sandbox *sandbox = data;
+
+	if (!TAILQ_EMPTY(&sandbox->changes)) /* else it was dropped */
+		finish(sandbox, err);
 }
 
 static void store_after(struct sandbox *sandbox)
@@ -191,6 +194,8 @@ static void on_answer(const struct provider_answer *answer, const struct err *er
 	struct sandbox *sandbox = data;
 	struct change *change = TAILQ_FIRST(&sandbox->changes);
 
+	if (!change)
+		return; /* it was dropped */
 	if (answer) {
 		apply(sandbox, answer);
 		store_after(sandbox);
@@ -241,6 +246,8 @@ static void on_stored_before(const struct err *err, void *data)
 	struct sandbox *sandbox = data;
 	struct change *change = TAILQ_FIRST(&sandbox->changes);
 
+	if (!change)
+		return; /* it was dropped */
 	if (!err) {
 		ask_provider(sandbox);
 		return;
@@ -287,6 +294,12 @@ static void begin(struct sandbox *sandbox)
 	case MAKE:
 		break;
 	}
+	if (change->kind == CHANGE_PAUSE && !sandbox->provider->pause) {
+		err_set(&err, ERR_CONFLICT, "sandboxes of %s cannot be paused: delete it instead",
+			sandbox->provider->name);
+		finish(sandbox, &err);
+		return;
+	}
 	if (change->before == rule->during && change->kind != CHANGE_CREATE) {
 		ask_provider(sandbox); /* what is stored says so already */
 		return;
@@ -316,10 +329,16 @@ void sandbox_change(struct sandbox *sandbox, enum change_kind kind, change_done 
 
 void changes_drop(struct sandbox *sandbox)
 {
+	static const struct err stopping = { ERR_CANCELLED, 0,
+		"the manager is stopping: ask the next one" };
+	struct changes dropped = TAILQ_HEAD_INITIALIZER(dropped);
 	struct change *change;
 
-	while ((change = TAILQ_FIRST(&sandbox->changes))) {
-		TAILQ_REMOVE(&sandbox->changes, change, link);
+	TAILQ_CONCAT(&dropped, &sandbox->changes, link);
+	while ((change = TAILQ_FIRST(&dropped))) {
+		TAILQ_REMOVE(&dropped, change, link);
+		if (change->done)
+			change->done(sandbox, &stopping, change->data);
 		free(change);
 	}
 }

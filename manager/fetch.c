@@ -261,10 +261,16 @@ struct fetch_pool *fetch_pool_new(struct loop *loop)
 
 void fetch_pool_free(struct fetch_pool *pool)
 {
+	static const struct err stopping = { ERR_CANCELLED, 0, "the manager is stopping" };
+	struct fetch *fetch;
+
 	if (!pool)
 		return;
-	while (!TAILQ_EMPTY(&pool->fetches))
-		fetch_free(TAILQ_FIRST(&pool->fetches));
+	while ((fetch = TAILQ_FIRST(&pool->fetches))) {
+		if (!fetch->cancelled)
+			fetch->events.end(fetch, &stopping, fetch->data);
+		fetch_free(fetch);
+	}
 	curl_multi_cleanup(pool->multi);
 	curl_slist_free_all(pool->here);
 	loop_timer_free(pool->timer);
@@ -302,6 +308,8 @@ static size_t on_send(char *room, size_t size, size_t count, void *data)
 	struct fetch *fetch = data;
 	size_t len = fetch->sending.len;
 
+	if (fetch->cancelled)
+		return CURL_READFUNC_ABORT;
 	if (len == 0 && !fetch->send_ended) {
 		fetch->send_paused = true;
 		return CURL_READFUNC_PAUSE;
@@ -323,6 +331,8 @@ static curl_socket_t on_open(void *data, curlsocktype purpose, struct curl_socka
 
 	(void)purpose;
 	(void)address;
+	if (fetch->cancelled)
+		return CURL_SOCKET_BAD;
 	return fetch->dial(&fd, &fetch->dial_err, fetch->dial_data) < 0 ? CURL_SOCKET_BAD : fd;
 }
 

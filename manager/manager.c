@@ -172,7 +172,8 @@ static int open_providers(struct manager *manager, struct err *err)
 	const struct config *config = manager->config;
 
 	if (config->providers.count >= PROVIDERS_MAX)
-		return err_set(err, ERR_INVALID, "too many providers: %d at the most", PROVIDERS_MAX);
+		return err_set(
+			err, ERR_INVALID, "too many providers: %d at the most", PROVIDERS_MAX);
 	if (open_provider(manager, config->provider, err) < 0)
 		return -1;
 	for (size_t i = 0; i < config->providers.count; i++) {
@@ -279,6 +280,7 @@ static int open_http(struct manager *manager, struct err *err)
 		.idle_s = IDLE_S,
 		.body_s = BODY_S,
 		.head = api_head,
+		.too_large = api_too_large,
 		.data = manager,
 	};
 
@@ -323,18 +325,32 @@ int manager_run(struct manager *manager, struct err *err)
 	return loop_run(manager->loop, err);
 }
 
+/*
+ * Every call gets its answer while there is somebody to take it: what runs is waited for, what
+ * waits is cancelled, and nothing comes back to a call afterwards.
+ */
+static void end_calls(struct manager *manager)
+{
+	struct sandbox *sandbox;
+
+	worker_pool_stop(manager->logins);
+	worker_pool_stop(manager->workers);
+	loop_run_posts(manager->loop);
+	TAILQ_FOREACH(sandbox, &manager->sandboxes, link)
+		changes_drop(sandbox);
+	fetch_pool_free(manager->fetches);
+}
+
 void manager_close(struct manager *manager)
 {
 	struct sandbox *sandbox;
 
 	manager->stopping = true;
+	key_set_free(manager->key_set);
+	end_calls(manager);
 	http_free(manager->http);
 	gate_free(manager->gate);
 	manager->gate = NULL;
-	key_set_free(manager->key_set);
-	fetch_pool_free(manager->fetches);
-	worker_pool_stop(manager->logins);
-	worker_pool_stop(manager->workers);
 	TAILQ_FOREACH(sandbox, &manager->sandboxes, link) {
 		sandbox->gate = NULL;
 		sandbox_save(sandbox);

@@ -36,7 +36,7 @@ int manager_load(struct manager *manager, struct err *err)
 
 static void one_less(struct manager *manager)
 {
-	if (--manager->reconciling > 0)
+	if (--manager->reconciling > 0 || manager->stopping)
 		return;
 	manager->ready = true;
 	manager->on_ready(manager);

@@ -58,7 +58,8 @@ typedef void change_done(struct sandbox *sandbox, const struct err *err, void *d
 void sandbox_change(
 	struct sandbox *sandbox, enum change_kind kind, change_done *done, void *data);
 
-/* Forgets those that wait, without a word: for the end of the manager. */
+/* Ends them all as cancelled, for the end of the manager: what a provider answers afterwards is
+ * for the next one to see. */
 void changes_drop(struct sandbox *sandbox);
 
 /* Whether a change is under way or waits. */

@@ -91,6 +91,8 @@ void api_login(struct api_call *call)
 		.name = alloc_text(name),
 		.password = alloc_text(call_text(call, "password")),
 	};
+	/* Until it was looked at: what the end of the manager drops was not. */
+	attempt->failed = err_set(&attempt->err, ERR_CANCELLED, "the manager is stopping");
 	if (worker_submit(call->manager->logins, check, checked, attempt, &err) < 0) {
 		api_fail(call, &err);
 		attempt_free(attempt);

@@ -280,10 +280,12 @@ static void launch(struct job *job)
 	job->waited_for = !job->record.pooled || job->step == CLAIM;
 	local->jobs++;
 	local->waiting += job->waited_for;
+	/* Until it ran: what the end of the pool drops did not happen. */
+	job->failed = job->step != NOTHING;
+	err_set(&job->err, ERR_CANCELLED, "the manager is stopping");
 	if (job->step != NOTHING &&
 		worker_submit(local->setup.workers, run, finish, job, &job->err) == 0)
 		return;
-	job->failed = job->step != NOTHING;
 	loop_post(local->setup.loop, finish, job);
 }
 
