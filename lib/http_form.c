@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "alloc.h"
+#include "cleanup.h"
 #include "http_impl.h"
 
 enum { BUFFER_BYTES = 64 * 1024 }; /* a part's head has to fit, a part's bytes come in such pieces */
@@ -36,11 +37,19 @@ struct http_form *http_form_new(struct http_request *request, http_form_fn *fn, 
 	return NULL;
 }
 
+int http_form_end(struct http_form *form)
+{
+	struct MHD_PostProcessor *processor = steal_ptr(&form->processor);
+
+	return processor && MHD_destroy_post_processor(processor) == MHD_YES ? 0 : -1;
+}
+
 void http_form_free(struct http_form *form)
 {
 	if (!form)
 		return;
-	MHD_destroy_post_processor(form->processor);
+	if (form->processor)
+		MHD_destroy_post_processor(form->processor);
 	free(form);
 }
 

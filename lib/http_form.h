@@ -20,6 +20,9 @@ typedef int http_form_fn(
 struct http_form *http_form_new(struct http_request *request, http_form_fn *fn, void *data);
 void http_form_free(struct http_form *form); /* NULL is allowed */
 
+/* No more of the body comes: -1 where its last boundary is missing. Once. */
+int http_form_end(struct http_form *form);
+
 /* The next bytes of the body. -1 where it is malformed, or `fn` ended it. */
 int http_form_feed(struct http_form *form, const char *bytes, size_t len);
 

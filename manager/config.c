@@ -235,7 +235,8 @@ int config_read(int argc, char **argv, struct config *config, enum args_outcome 
 		.program = "sandbox-manager",
 		.purpose = "Creates sandboxes for AI agents and returns their addresses.\n\n"
 			   "  sandbox-manager user add|rm|ls …   who may log in\n"
-			   "  sandbox-manager doctor             what this machine can do",
+			   "  sandbox-manager doctor             what this machine can do\n"
+			   "  sandbox-manager openapi            the API's description",
 		.version = VERSION,
 		.options = options,
 	};

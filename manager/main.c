@@ -50,16 +50,23 @@ static int print_openapi(void)
 	return EXIT_SUCCESS;
 }
 
+static int doctor(const struct config *config)
+{
+	struct err err;
+
+	if (manager_make_data_dir(config->data_dir, &err) < 0)
+		return refuse(&err);
+	return local_doctor(config->data_dir, config->oci_runtime, stdout) ? EXIT_FAILURE :
+									     EXIT_SUCCESS;
+}
+
 /* `user add …`, `doctor`, `openapi`: what stands behind the word is theirs. */
 static int run_command(int argc, char **argv, const struct config *config)
 {
 	struct err err;
 
 	if (strcmp(argv[1], "doctor") == 0)
-		return manager_make_data_dir(config->data_dir, &err) < 0 ? refuse(&err) :
-		       local_doctor(config->data_dir, config->oci_runtime, stdout) > 0 ?
-									EXIT_FAILURE :
-									EXIT_SUCCESS;
+		return doctor(config);
 	if (strcmp(argv[1], "openapi") == 0)
 		return print_openapi();
 	if (strcmp(argv[1], "user") == 0)
@@ -73,7 +80,7 @@ static int run_command(int argc, char **argv, const struct config *config)
 int main(int argc, char **argv)
 {
 	bool command = argc > 1 && argv[1][0] != '-';
-	struct config config;
+	static struct config config; /* its texts are everybody's until the end */
 	enum args_outcome outcome;
 	struct err err;
 

@@ -63,6 +63,9 @@ int manager_open(struct manager *manager, const struct config *config,
 int manager_run(struct manager *manager, struct err *err);
 void manager_close(struct manager *manager);
 
+/* Makes the directory, private, with what is missing above it. */
+int manager_make_data_dir(const char *dir, struct err *err);
+
 /* Now, in ms since the epoch: what is stored. */
 int64_t manager_now_ms(void);
 

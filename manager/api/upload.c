@@ -226,6 +226,9 @@ static void on_body(struct http_request *request, void *data)
 		let_go(upload);
 	else if (!upload->has_file)
 		api_refuse(upload->call, 422, "invalid_fields", "'file' is required");
+	else if (http_form_end(upload->form) < 0)
+		api_refuse(upload->call, 400, "malformed",
+			"The form ends in the middle: its last boundary is missing");
 	else
 		fetch_send_end(upload->fetch);
 }
