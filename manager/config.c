@@ -170,24 +170,6 @@ static void apply_aliases(void)
 	}
 }
 
-/* Others' programs may have such names, too: in the environment they are worth a line each. */
-static void tell_unknown(void)
-{
-	for (char **variable = environ; *variable; variable++) {
-		char name[64];
-		size_t len = strcspn(*variable, "=");
-
-		if (strncmp(*variable, "SANDBOX_", 8) != 0 || len >= sizeof name ||
-			strncmp(*variable, "SANDBOX_MCP_", 12) == 0)
-			continue;
-		memcpy(name, *variable, len);
-		name[len] = '\0';
-		if (!is_known(name))
-			log_event(LOG_WARNING, "unknown setting in the environment", "name", name,
-				NULL);
-	}
-}
-
 static int default_data_dir(struct config *config, struct err *err)
 {
 	const char *home = getenv("HOME");
@@ -277,6 +259,38 @@ int config_read(int argc, char **argv, struct config *config, enum args_outcome 
 	if (!config->database_url)
 		config->database_url =
 			alloc_printf("sqlite:///%s/sandboxes.db", config->data_dir);
-	tell_unknown();
 	return 0;
+}
+
+/* Others' programs may have such names, too: in the environment they are worth a line each. */
+static void tell_unknown(void)
+{
+	for (char **variable = environ; *variable; variable++) {
+		char name[64];
+		size_t len = strcspn(*variable, "=");
+
+		if (strncmp(*variable, "SANDBOX_", 8) != 0 || len >= sizeof name ||
+			strncmp(*variable, "SANDBOX_MCP_", 12) == 0)
+			continue;
+		memcpy(name, *variable, len);
+		name[len] = '\0';
+		if (!is_known(name))
+			log_event(LOG_WARNING, "unknown setting in the environment", "name", name,
+				NULL);
+	}
+}
+
+void config_log(void)
+{
+	static const char *const redis[] = { "REDIS_URL", "REDIS_HOST", "REDIS_PORT",
+		"REDIS_DATABASE" };
+
+	tell_unknown();
+	for (size_t i = 0; i < sizeof redis / sizeof redis[0]; i++) {
+		if (getenv(redis[i])) {
+			log_event(LOG_INFO, "Redis is not used: one manager needs none", "setting",
+				redis[i], NULL);
+			return;
+		}
+	}
 }

@@ -42,4 +42,7 @@ struct config {
 int config_read(int argc, char **argv, struct config *config, enum args_outcome *outcome,
 	struct err *err);
 
+/* Logs what was accepted and has no effect. Once the log is set up. */
+void config_log(void);
+
 #endif

@@ -32,6 +32,7 @@ static int serve(const struct config *config)
 	struct manager manager;
 	struct err err;
 
+	config_log();
 	if (manager_open(&manager, config, on_ready, &err) < 0)
 		return refuse(&err);
 	int failed = manager_run(&manager, &err);
