@@ -1,18 +1,22 @@
 #!/bin/bash
-# Builds the tool server, starts it on ./workspace and shows how to connect to it.
+# Builds the manager, starts it, makes a sandbox and runs a program in it.
 #
-#	./quickstart.sh [--check] [--port N] [--workspace DIR]
+#	./quickstart.sh [--check] [--port N] [--dir DIR]
+#	./quickstart.sh --stop [--dir DIR]
 #
-# Stays until Ctrl-C. With --check, or without a terminal, it ends after its first call.
-# A taken port is left to whoever has it: the server then takes a free one.
+# The manager goes on in the background, as root (by sudo), with its data in DIR (.quickstart);
+# --stop deletes its sandboxes and ends it. With --check it is stopped at once.
+# A taken port is left to whoever has it: the manager then takes a free one.
 set -euo pipefail
+start=$SECONDS
+caller=$PWD
 cd "$(dirname "$0")"
 . cmake/packages.sh
 
-port=6060
-workspace=$PWD/workspace
-private=$PWD/.quickstart # the token and the server's state
-check=
+port=8080
+dir=$PWD/.quickstart
+action=start
+programs=$PWD/build/release/bin
 
 usage() {
 	sed -n '2,/^set/s/^#[ 	]\{0,1\}//p' "$0"
@@ -21,86 +25,96 @@ usage() {
 
 while [ $# -gt 0 ]; do
 	case $1 in
-	--check) check=yes ;;
+	--check) action=check ;;
+	--stop) action=stop ;;
 	--port) port=${2:?--port takes a number} && shift ;;
-	--workspace) workspace=$(realpath -m "${2:?--workspace takes a directory}") && shift ;;
+	--dir) dir=$(cd "$caller" && realpath -m "${2:?--dir takes a directory}") && shift ;;
 	--help) usage 0 ;;
 	*) echo "unknown argument $1" >&2 && usage 2 >&2 ;;
 	esac
 	shift
 done
-[ -t 0 ] || [ -t 1 ] || check=yes
+
+step() {
+	printf '[%3d s] %s\n' $((SECONDS - start)) "$*" >&2
+}
+
+sudo=
+[ "$(id -u)" -eq 0 ] || sudo=sudo
+
+# logged NAME COMMAND...: what it prints is shown where it fails.
+logged() {
+	local log=$dir/$1.log
+	shift
+	"$@" >"$log" 2>&1 || { cat "$log" >&2 && return 1; }
+}
 
 build() {
-	local log=$private/build.log
-	echo "Building (build/release) …"
-	{ cmake --preset release && cmake --build --preset release --target sandbox-mcp; } \
-		>"$log" 2>&1 || { cat "$log" && exit 1; } >&2
+	cmake --preset release && cmake --build --preset release --target sandbox-manager sandboxctl
 }
 
-# The token stays the same from one start to the next, so that clients stay connected.
-make_token() {
-	[ -s "$private/token" ] ||
-		(umask 077 && head -c 32 /dev/urandom | basenc --base64url | tr -d '=' >"$private/token")
-	export SANDBOX_TOKEN
-	SANDBOX_TOKEN=$(cat "$private/token")
+make_venv() {
+	[ -x "$dir/venv/bin/python" ] || python3 -m venv "$dir/venv"
+	"$dir/venv/bin/pip" install --quiet --disable-pip-version-check mcp==2.3.0 httpx==0.28.1
 }
 
-# Starts the server on a port; false where it does not come up there.
-start() {
+# The manager's process id, where it runs. A number alone might be another process by now.
+running() {
+	local pid exe
+	pid=$(cat "$dir/manager.pid" 2>/dev/null) || return 1
+	exe=$($sudo readlink "/proc/$pid/exe" 2>/dev/null) || return 1
+	[ "${exe% (deleted)}" = "$programs/sandbox-manager" ] && echo "$pid"
+}
+
+# Starts it on a port; false where it does not come up there. No sandboxes are kept ready, since
+# these would be left when it ends.
+start_on() {
 	local line=
-	coproc SERVER {
-		exec build/release/bin/sandbox-mcp --workspace "$workspace" --port "$1" \
-			--token-file "$private/token" --state-dir "$private/state" 2>"$private/log"
-	}
-	read -r -t 10 -u "${SERVER[0]}" line || { stop && return 1; }
-	url=${line#listening on }
+	rm -f "$dir/ready" && mkfifo -m 600 "$dir/ready"
+	$sudo setsid --fork sh -c 'echo $$ >"$1/manager.pid"; cd "$1"
+		exec "$2" --data-dir "$1/data" --port "$3" --pool 0 >"$1/ready" 2>>"$1/manager.log"' \
+		sh "$dir" "$programs/sandbox-manager" "$1" </dev/null
+	read -r -t 30 line <"$dir/ready" || return 1
+	echo "${line#listening on }" >"$dir/url"
 }
 
-# Bash forgets SERVER_PID when the server has ended, so no other process is ever meant.
-stop() {
-	local pid=${SERVER_PID:-}
-	[ -z "$pid" ] || kill -TERM "$pid" 2>/dev/null || true
-	wait
+start_manager() {
+	: >"$dir/manager.log"
+	start_on "$port" || start_on 0 || { cat "$dir/manager.log" >&2 && exit 1; }
 }
 
-# The README's example for a client, with this server's address.
+stop_manager() {
+	local pid
+	if ! pid=$(running); then
+		step "No manager runs"
+		return
+	fi
+	step "Deleting its sandboxes"
+	NO_PROXY='*' "$programs/sandboxctl" rm --all --url "$(cat "$dir/url")" >/dev/null
+	step "Ending the manager"
+	$sudo kill -TERM "$pid"
+	while running >/dev/null; do sleep 0.1; done
+	rm -f "$dir/manager.pid" "$dir/url" "$dir/ready"
+}
+
+# The README's example for a client, with the sandbox's address.
 example() {
 	sed -n "/<!-- example: $1 -->/,/^\`\`\`\$/p" README.md | sed -n '/^```./,/^```$/{//!p}' |
-		sed "s|http://127.0.0.1:6060|$url|g; s/^/    /"
+		sed "s|http://127.0.0.1:6060|$mcp_url|g; s/^/    /"
 }
 
-call() {
-	curl --silent --show-error --fail "$url/mcp" \
-		-H "Authorization: Bearer $SANDBOX_TOKEN" -H 'Content-Type: application/json' \
-		-H 'Accept: application/json, text/event-stream' -H 'MCP-Protocol-Version: 2026-07-28' \
-		-H 'Mcp-Method: tools/call' -H 'Mcp-Name: run_command' -d '{
-			"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
-				"name": "run_command",
-				"arguments": {"command": "echo Hello from $(pwd)"},
-				"_meta": {
-					"io.modelcontextprotocol/protocolVersion": "2026-07-28",
-					"io.modelcontextprotocol/clientCapabilities": {}}}}'
-}
+show() {
+	cat <<EOT
 
-install_packages $build_packages curl=curl
-mkdir -p "$workspace"
-(umask 077 && mkdir -p "$private")
-build
-make_token
-trap stop EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-start "$port" || start 0 || { cat "$private/log" && exit 1; } >&2
-answer=$(call)
+The manager is at $(cat "$dir/url"), its log in ${dir#"$PWD"/}/manager.log.
+A sandbox is ready; its tools are at
 
-cat <<EOF
+    mcp_url        $mcp_url
+    mcp_token      $token
 
-The server is ready: $url, working in $workspace
+What follows expects the token in the environment:
 
-Its token is in ${private#"$PWD"/}/token; what follows expects it in the environment:
-
-    export SANDBOX_TOKEN=\$(cat $private/token)
+    export SANDBOX_TOKEN=$token
 
 Claude Code:
 
@@ -118,12 +132,43 @@ LangChain:
 
 $(example langchain)
 
-A first call, run_command "echo Hello from \$(pwd)", answers:
+More sandboxes, from the command line or by HTTP:
 
-    $answer
+    export SANDBOX_MANAGER_URL=$(cat "$dir/url")
+    ${programs#"$PWD"/}/sandboxctl exec $id 'uname -a; id; ls -la'
+    curl \$SANDBOX_MANAGER_URL/sandboxes/create -H 'Content-Type: application/json' -d '{"user_id": "me"}'
 
-EOF
-[[ $answer == *'"isError":true'* || $answer != *'"result"'* ]] && exit 1
-[ -z "$check" ] || exit 0
-echo "Ctrl-C ends the server; its log is in ${private#"$PWD"/}/log."
-wait "$SERVER_PID"
+EOT
+}
+
+if [ "$action" = stop ]; then
+	stop_manager
+	exit
+fi
+step "Looking for what is needed"
+install_packages $build_packages $runtime_packages python3=python3 py:ensurepip=python3-venv
+$sudo true
+(umask 077 && mkdir -p "$dir")
+step "Building (build/release), and fetching the Python client"
+logged venv make_venv &
+logged build build || exit 1
+wait $! || exit 1
+trap 'stop_manager' ERR
+trap 'stop_manager; exit 130' INT
+if running >/dev/null; then
+	step "A manager runs at $(cat "$dir/url")"
+else
+	step "Starting the manager"
+	start_manager
+fi
+step "Making a sandbox, and running a program in it"
+read -r id mcp_url token < <(NO_PROXY='*' PYTHONPATH=clients/python \
+	"$dir/venv/bin/python" clients/python/first_program.py "$(cat "$dir/url")") || false
+step "Ready"
+show
+trap - ERR INT
+if [ "$action" = check ]; then
+	stop_manager
+else
+	echo "./quickstart.sh --stop deletes the sandboxes and ends the manager."
+fi

@@ -5,14 +5,16 @@ build_packages="gcc=gcc cmake=cmake ninja=ninja-build pkg-config=pkg-config
 	pc:libpcre2-8=libpcre2-dev pc:nettle=nettle-dev
 	pc:sqlite3=libsqlite3-dev pc:libcrypto=libssl-dev pc:libcrypt=libcrypt-dev
 	pc:libcurl=libcurl4-openssl-dev"
+# What the local engine runs, and what people expect in a sandbox of the host's own /usr.
+runtime_packages="runc=runc slirp4netns=slirp4netns nft=nftables mkfs.ext4=e2fsprogs sudo=sudo"
 test_packages="python3=python3 py:ensurepip=python3-venv node=nodejs npm=npm git=git rg=ripgrep
-	clang-14=clang-14"
+	clang-14=clang-14 ip=iproute2 curl=curl strace=strace"
 
 has_package() {
 	case $1 in
 	pc:*) pkg-config --exists "${1#pc:}" 2>/dev/null ;;
 	py:*) python3 -c "import ${1#py:}" 2>/dev/null ;;
-	*) command -v "$1" >/dev/null ;;
+	*) PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
 	esac
 }
 

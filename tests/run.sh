@@ -63,7 +63,7 @@ venv() {
 }
 
 install() {
-	[ -n "$quick" ] || install_packages $build_packages $test_packages
+	[ -n "$quick" ] || install_packages $build_packages $runtime_packages $test_packages
 	venv pytest tests/requirements.txt
 	if wants clients; then
 		venv client-v1 tests/clients/requirements-v1.txt
