@@ -27,6 +27,7 @@ enum {
 	DEPTH_MAX = 32,
 	NUMBER_MAX = 32,
 	PROBLEMS_MAX = 1000,
+	METHODS_BYTES = 64,
 };
 
 #define FLAT "/sandboxes"
@@ -67,21 +68,42 @@ static const char *below(const char *path, const char *base)
 											: NULL;
 }
 
-static const struct route *find_route(
-	const char *method, const char *path, bool *enveloped, char *id, bool *path_known)
+/* What a route's path stands against: below a face, or the whole. NULL: it cannot be meant. */
+static const char *subject_of(const struct route *route, const char *path, bool *enveloped)
 {
 	const char *rest = below(path, ENVELOPED);
 
 	*enveloped = rest != NULL;
-	*path_known = false;
-	if (!rest)
-		rest = below(path, FLAT);
-	for (const struct route *route = routes; route->method; route++) {
-		const char *subject = route->flags & ROUTE_WHOLE ? path : rest;
+	return route->flags & ROUTE_WHOLE ? path : rest ? rest : below(path, FLAT);
+}
 
-		if (!subject || !path_matches(route->path, subject, id))
+/* Whether a path is a route's by its letters alone: then it is nobody's id. */
+static bool is_literal(const char *path)
+{
+	char id[SANDBOX_ID_LEN + 1];
+	bool ignored;
+
+	for (const struct route *route = routes; route->method; route++) {
+		const char *subject = subject_of(route, path, &ignored);
+
+		if (subject && !strstr(route->path, "{id}") &&
+			path_matches(route->path, subject, id))
+			return true;
+	}
+	return false;
+}
+
+static const struct route *find_route(
+	const char *method, const char *path, bool *enveloped, char *id)
+{
+	bool literal = is_literal(path);
+
+	for (const struct route *route = routes; route->method; route++) {
+		const char *subject = subject_of(route, path, enveloped);
+
+		if (!subject || (literal && strstr(route->path, "{id}")) ||
+			!path_matches(route->path, subject, id))
 			continue;
-		*path_known = true;
 		if (strcmp(route->method, method) == 0 ||
 			(strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0))
 			return route;
@@ -89,28 +111,43 @@ static const struct route *find_route(
 	return NULL;
 }
 
-static void no_route(struct http_request *request, bool enveloped, bool path_known)
+/* The methods that a path has, as Allow lists them; "OPTIONS" alone where there is no such path. */
+static void list_methods(const char *path, char out[METHODS_BYTES])
 {
-	char allow[128] = "OPTIONS", id[SANDBOX_ID_LEN + 1];
-	size_t len = strlen(allow);
+	static const char *const methods[] = { "GET", "POST", "DELETE" };
+	char id[SANDBOX_ID_LEN + 1];
+	size_t len = (size_t)snprintf(out, METHODS_BYTES, "OPTIONS");
 	bool ignored;
 
-	if (!path_known) {
+	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+		if (find_route(methods[i], path, &ignored, id))
+			len += (size_t)snprintf(out + len, METHODS_BYTES - len, ", %s", methods[i]);
+	}
+}
+
+static void no_route(struct http_request *request)
+{
+	bool enveloped = below(http_path(request), ENVELOPED) != NULL;
+	char methods[METHODS_BYTES];
+
+	list_methods(http_path(request), methods);
+	if (strcmp(methods, "OPTIONS") == 0) {
 		api_refuse_request(request, enveloped, 404, "not_found",
 			"There is no such call: see /openapi.json");
 		return;
 	}
-	static const char *const methods[] = { "GET", "POST", "DELETE" };
-	for (size_t i = 0; i < 3; i++) {
-		bool known;
-
-		if (!find_route(methods[i], http_path(request), &ignored, id, &known))
-			continue;
-		len += (size_t)snprintf(allow + len, sizeof allow - len, ", %s", methods[i]);
-	}
-	http_set_header(request, "Allow", allow);
+	http_set_header(request, "Allow", methods);
 	api_refuse_request(request, enveloped, 405, "method_not_allowed",
 		"That method is not for this path: see /openapi.json");
+}
+
+static void preflight(struct http_request *request)
+{
+	char methods[METHODS_BYTES];
+
+	list_methods(http_path(request), methods);
+	site_preflight(request, methods,
+		"Authorization, Content-Type, Accept, Idempotency-Key, X-API-Key, X-Request-ID");
 }
 
 /* ---- the call ---- */
@@ -316,21 +353,19 @@ void api_head(struct http_request *request, void *data)
 {
 	struct manager *manager = data;
 	char id[SANDBOX_ID_LEN + 1];
-	bool enveloped, known;
+	bool enveloped;
 
 	if (!check_site(manager, request))
 		return;
 	if (http_method(request) == HTTP_OPTIONS) {
-		site_preflight(request, "GET, POST, DELETE, OPTIONS",
-			"Authorization, Content-Type, Accept, Idempotency-Key, X-API-Key, "
-			"X-Request-ID");
+		preflight(request);
 		return;
 	}
 	echo_request_id(request, http_path(request));
 	const struct route *route =
-		find_route(http_method_name(request), http_path(request), &enveloped, id, &known);
+		find_route(http_method_name(request), http_path(request), &enveloped, id);
 	if (!route) {
-		no_route(request, enveloped, known);
+		no_route(request);
 		return;
 	}
 	struct api_call *call = alloc_zero(sizeof *call);

@@ -96,9 +96,9 @@ static void read_network(struct sandbox_row *row, const json_t *network)
 static void read_limits(struct sandbox_limits *limits, const json_t *asked)
 {
 	*limits = (struct sandbox_limits){
-		.memory_mb = json_integer_value(json_object_get(asked, "memory_mb")),
-		.disk_mb = json_integer_value(json_object_get(asked, "disk_mb")),
-		.pids = json_integer_value(json_object_get(asked, "pids")),
+		.memory_mb = (int64_t)json_number_value(json_object_get(asked, "memory_mb")),
+		.disk_mb = (int64_t)json_number_value(json_object_get(asked, "disk_mb")),
+		.pids = (int64_t)json_number_value(json_object_get(asked, "pids")),
 		.cpu_millis = (int64_t)(json_number_value(json_object_get(asked, "cpus")) * 1000),
 	};
 }

@@ -1,4 +1,5 @@
 /* The check of a request's fields against the route's table. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,11 +67,18 @@ static const char *check_content(const struct field *field, json_t *value)
 	return json_string_length(value) < (size_t)field->min ? "must not be empty" : NULL;
 }
 
+/* 1.0 is whole, too, to JSON Schema and to languages that know one kind of number. */
+static bool is_whole(const json_t *value)
+{
+	return json_is_number(value) && trunc(json_number_value(value)) == json_number_value(value);
+}
+
 static const char *check_integer(const struct field *field, json_t *value)
 {
-	if (!json_is_integer(value))
+	if (!is_whole(value))
 		return "must be a whole number";
-	if (json_integer_value(value) < field->min || json_integer_value(value) > field->max)
+	if (json_number_value(value) < (double)field->min ||
+		json_number_value(value) > (double)field->max)
 		return "is out of range";
 	return NULL;
 }
@@ -157,7 +165,7 @@ static const char *check_limits(json_t *value)
 		if (!number)
 			continue;
 		known++;
-		if (!json_is_number(number) || (limits[i].whole && !json_is_integer(number)) ||
+		if (!json_is_number(number) || (limits[i].whole && !is_whole(number)) ||
 			json_number_value(number) < limits[i].min ||
 			json_number_value(number) > limits[i].max)
 			return "has a number that is out of range or not whole";
@@ -206,6 +214,12 @@ static json_t *get(const json_t *body, const struct field *field)
 	return json_is_null(value) ? NULL : value;
 }
 
+static json_t *canonical(const struct field *field, json_t *value)
+{
+	return field->type == FIELD_INTEGER ? json_integer((json_int_t)json_number_value(value))
+					    : json_incref(value);
+}
+
 int fields_check(const struct field *fields, json_t *body, json_t **out, struct buf *problems)
 {
 	json_auto_t *checked = json_object();
@@ -219,7 +233,7 @@ int fields_check(const struct field *fields, json_t *body, json_t **out, struct 
 		if (what)
 			problem(problems, field->name, what);
 		else if (value)
-			json_object_set(checked, field->name, value);
+			json_object_set_new(checked, field->name, canonical(field, value));
 	}
 	if (problems->len > 0 || problems->over)
 		return -1;

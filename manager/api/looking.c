@@ -118,8 +118,8 @@ void api_list(struct api_call *call)
 
 	if (cursor && (!sandbox || !api_may(call, sandbox))) {
 		json_decref(list);
-		api_refuse(call, 422, "invalid_fields",
-			"'cursor' is none of ours any more: list from the start");
+		api_refuse(call, 404, "not_found",
+			"That cursor is not known any more: list from the start");
 		return;
 	}
 	for (; sandbox; sandbox = TAILQ_NEXT(sandbox, link)) {

@@ -7,15 +7,29 @@
 
 /* ---- schemas ---- */
 
-static json_t *text_map(void)
+#define NO_NUL "^[^\\u0000]*$"
+
+static json_t *text_map(const struct field *field, bool is_answer)
 {
-	return json_pack("{s:s, s:{s:s}}", "type", "object", "additionalProperties", "type", "string");
+	json_t *schema = json_pack(
+		"{s:s, s:{s:s}}", "type", "object", "additionalProperties", "type", "string");
+
+	if (is_answer)
+		return schema;
+	json_object_set_new(schema, "maxProperties", json_integer(200));
+	json_object_set_new(
+		json_object_get(schema, "additionalProperties"), "pattern", json_string(NO_NUL));
+	if (strcmp(field->name, "envs") == 0)
+		json_object_set_new(schema, "propertyNames",
+			json_pack("{s:s}", "pattern", "^[A-Za-z_][A-Za-z0-9_]*$"));
+	return schema;
 }
 
 static json_t *network_schema(void)
 {
-	return json_pack("{s:[{s:s, s:[ss]}, {s:s, s:{s:{s:s, s:i, s:{s:s, s:i, s:i, s:s}}}, s:[s], "
-			 "s:b}]}",
+	return json_pack(
+		"{s:[{s:s, s:[ss]}, {s:s, s:{s:{s:s, s:i, s:{s:s, s:i, s:i, s:s}}}, s:[s], "
+		"s:b}]}",
 		"oneOf", "type", "string", "enum", "internet", "none", "type", "object",
 		"properties", "allow", "type", "array", "maxItems", 256, "items", "type", "string",
 		"minLength", 1, "maxLength", 255, "pattern", "^[A-Za-z0-9._*/:-]+$", "required",
@@ -33,13 +47,16 @@ static json_t *limits_schema(void)
 		"memory_mb", bounded("integer", json_integer(16), json_integer(1 << 24)), "cpus",
 		bounded("number", json_real(0.01), json_integer(1000)), "pids",
 		bounded("integer", json_integer(16), json_integer(1 << 20)), "disk_mb",
-		bounded("integer", json_integer(32), json_integer(1 << 24)),
-		"additionalProperties", 0);
+		bounded("integer", json_integer(32), json_integer(1 << 24)), "additionalProperties",
+		0);
 }
 
-static json_t *text_schema(const struct field *field)
+static json_t *text_schema(const struct field *field, bool is_answer)
 {
 	json_t *schema = json_pack("{s:s}", "type", "string");
+
+	if (!is_answer && !field->one_of && (field->type == FIELD_TEXT || field->min))
+		json_object_set_new(schema, "pattern", json_string(NO_NUL));
 
 	if (field->min)
 		json_object_set_new(schema, "minLength", json_integer(field->min));
@@ -59,22 +76,22 @@ static json_t *text_schema(const struct field *field)
 	return schema;
 }
 
-static json_t *schema_of(const struct field *field)
+static json_t *schema_of(const struct field *field, bool is_answer)
 {
 	switch (field->type) {
 	case FIELD_TEXT:
 	case FIELD_CONTENT:
-		return text_schema(field);
+		return text_schema(field, is_answer);
 	case FIELD_INTEGER:
 		return field->max ? bounded("integer", json_integer(field->min),
-					    json_integer(field->max)) :
-				    json_pack("{s:s}", "type", "integer");
+					    json_integer(field->max))
+				  : json_pack("{s:s}", "type", "integer");
 	case FIELD_NUMBER:
 		return json_pack("{s:s}", "type", "number");
 	case FIELD_BOOLEAN:
 		return json_pack("{s:s}", "type", "boolean");
 	case FIELD_TEXT_MAP:
-		return text_map();
+		return text_map(field, is_answer);
 	case FIELD_OBJECT:
 		return json_pack("{s:s}", "type", "object");
 	case FIELD_NETWORK:
@@ -87,14 +104,16 @@ static json_t *schema_of(const struct field *field)
 	return NULL;
 }
 
-/* What may be absent from an answer may be null in it. */
+/* What may be absent may be null. */
 static json_t *nullable(json_t *schema)
 {
 	json_t *type = json_object_get(schema, "type");
 
 	if (type)
-		json_object_set_new(schema, "type",
-			json_pack("[s, s]", json_string_value(type), "null"));
+		json_object_set_new(
+			schema, "type", json_pack("[s, s]", json_string_value(type), "null"));
+	json_array_append_new(json_object_get(schema, "enum"), json_null());
+	json_array_append_new(json_object_get(schema, "oneOf"), json_pack("{s:s}", "type", "null"));
 	return schema;
 }
 
@@ -107,9 +126,9 @@ static json_t *object_schema(const struct field *fields, bool is_answer)
 		json_array_append_new(required, json_string("success"));
 	}
 	for (const struct field *field = fields; field->name; field++) {
-		json_t *schema = schema_of(field);
+		json_t *schema = schema_of(field, is_answer);
 
-		if (is_answer && !field->required)
+		if (!field->required)
 			schema = nullable(schema);
 		json_object_set_new(schema, "description", json_string(field->about));
 		json_object_set_new(properties, field->name, schema);
@@ -128,8 +147,8 @@ static json_t *content(const char *type, json_t *schema)
 	return json_pack("{s:{s:o}}", type, "schema", schema);
 }
 
-static json_t *parameter(const char *name, const char *in, bool required, json_t *schema,
-	const char *about)
+static json_t *parameter(
+	const char *name, const char *in, bool required, json_t *schema, const char *about)
 {
 	return json_pack("{s:s, s:s, s:b, s:o, s:s}", "name", name, "in", in, "required", required,
 		"schema", schema, "description", about);
@@ -140,21 +159,20 @@ static json_t *parameters(const struct route *route)
 	json_t *list = json_array();
 
 	if (strstr(route->path, "{id}"))
-		json_array_append_new(list,
-			parameter("id", "path", true,
-				json_pack("{s:s, s:s}", "type", "string", "pattern",
-					"^[a-z0-9]{20}$"),
-				"the sandbox"));
+		json_array_append_new(list, parameter("id", "path", true,
+						    json_pack("{s:s, s:s}", "type", "string",
+							    "pattern", "^[a-z0-9]{20}$"),
+						    "the sandbox"));
 	if (strcmp(route->name, "create") == 0)
-		json_array_append_new(list,
-			parameter("Idempotency-Key", "header", false,
-				json_pack("{s:s, s:s}", "type", "string", "pattern",
-					"^[!-~]{1,255}$"),
-				"the same key returns the same sandbox for 24 hours"));
-	for (const struct field *field = route->takes;
-		route->flags & ROUTE_QUERY && field->name; field++)
+		json_array_append_new(
+			list, parameter("Idempotency-Key", "header", false,
+				      json_pack("{s:s, s:s}", "type", "string", "pattern",
+					      "^[!-~]{1,255}$"),
+				      "the same key returns the same sandbox for 24 hours"));
+	for (const struct field *field = route->takes; route->flags & ROUTE_QUERY && field->name;
+		field++)
 		json_array_append_new(list, parameter(field->name, "query", field->required,
-						    schema_of(field), field->about));
+						    schema_of(field, false), field->about));
 	return list;
 }
 
@@ -169,7 +187,8 @@ static json_t *request_body(const struct route *route)
 		return json_pack("{s:b, s:o}", "required", 1, "content",
 			content("multipart/form-data", schema));
 	}
-	return json_pack("{s:b, s:o}", "required", 1, "content", content("application/json", schema));
+	return json_pack(
+		"{s:b, s:o}", "required", 1, "content", content("application/json", schema));
 }
 
 static json_t *right_answer(const struct route *route)
@@ -211,11 +230,11 @@ static json_t *responses(const struct route *route)
 		{ "502", "The provider failed" },
 		{ "503", "Not ready" },
 	};
-	json_t *all = json_pack("{s:{s:s, s:o}}", "200", "description", "Done", "content",
-		right_answer(route));
+	json_t *all = json_pack(
+		"{s:{s:s, s:o}}", "200", "description", "Done", "content", right_answer(route));
 
-	for (size_t i = 0; !(route->flags & ROUTE_WHOLE) && i < sizeof refusals / sizeof refusals[0];
-		i++)
+	for (size_t i = 0;
+		!(route->flags & ROUTE_WHOLE) && i < sizeof refusals / sizeof refusals[0]; i++)
 		json_object_set_new(all, refusals[i].status, refusal(refusals[i].about));
 	if (strcmp(route->name, "login") == 0) {
 		json_object_set_new(all, "401", refusal("Wrong name or password"));
@@ -270,9 +289,9 @@ static json_t *paths(void)
 
 json_t *openapi_document(void)
 {
-	json_t *refusal = json_pack("{s:s, s:{s:{s:b}, s:{s:s}, s:{s:s}}, s:[sss]}", "type", "object",
-		"properties", "success", "const", 0, "detail", "type", "string", "error", "type",
-		"string", "required", "success", "detail", "error");
+	json_t *refusal = json_pack("{s:s, s:{s:{s:b}, s:{s:s}, s:{s:s}}, s:[sss]}", "type",
+		"object", "properties", "success", "const", 0, "detail", "type", "string", "error",
+		"type", "string", "required", "success", "detail", "error");
 
 	return json_pack("{s:s, s:{s:s, s:s, s:s}, s:[{}, {s:[]}, {s:[]}], s:o, s:{s:{s:o}, "
 			 "s:{s:{s:s, s:s}, s:{s:s, s:s, s:s}}}}",

@@ -4,6 +4,12 @@
 enum { ID_MAX = 64, NAME_MAX = 256, PATH_BYTES = 4096, YEAR_S = 366 * 86400 };
 
 /* clang-format off */
+static const char provider_names[] = ""
+#define PROVIDER(name) "|" #name
+#include "providers.def"
+#undef PROVIDER
+	;
+
 #define TEXT(most) .type = FIELD_TEXT, .max = (most)
 #define INTEGER(low, high) .type = FIELD_INTEGER, .min = (low), .max = (high)
 #define SANDBOX_ID_FIELD \
@@ -18,7 +24,7 @@ static const struct field only_id[] = { SANDBOX_ID_FIELD, { 0 } };
 static const struct field create_takes[] = {
 	{ "user_id", NULL, "a label of yours, stored and returned", TEXT(NAME_MAX), .required = true, .min = 1 },
 	{ "template_id", "sandbox_template_id", "what the sandbox is made from", TEXT(NAME_MAX) },
-	{ "provider", NULL, "who makes it", TEXT(NAME_MAX) },
+	{ "provider", NULL, "who makes it", TEXT(NAME_MAX), .one_of = provider_names + 1 },
 	{ "timeout", "timeout_seconds", "seconds without activity until on_timeout happens", INTEGER(1, YEAR_S) },
 	{ "on_timeout", NULL, "what happens then", TEXT(16), .one_of = "pause|delete" },
 	{ "auto_resume", NULL, "whether traffic resumes it when it is paused", .type = FIELD_BOOLEAN },
