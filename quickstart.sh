@@ -5,7 +5,8 @@
 #	./quickstart.sh --stop [--dir DIR]
 #
 # The manager goes on in the background, as root (by sudo), with its data in DIR (.quickstart);
-# --stop deletes its sandboxes and ends it. With --check it is stopped at once.
+# --stop ends what runs in its sandboxes, keeps their files, and ends it. With --check it is stopped
+# at once, and its sandboxes are deleted.
 # A taken port is left to whoever has it: the manager then takes a free one.
 set -euo pipefail
 start=$SECONDS
@@ -83,14 +84,15 @@ start_manager() {
 	start_on "$port" || start_on 0 || { cat "$dir/manager.log" >&2 && exit 1; }
 }
 
+# stop_manager COMMAND...: first it does that to all sandboxes.
 stop_manager() {
 	local pid
 	if ! pid=$(running); then
 		step "No manager runs"
 		return
 	fi
-	step "Deleting its sandboxes"
-	NO_PROXY='*' "$programs/sandboxctl" rm --all --url "$(cat "$dir/url")" >/dev/null
+	step "Ending its sandboxes ($*)"
+	NO_PROXY='*' "$programs/sandboxctl" "$@" --all --url "$(cat "$dir/url")" >/dev/null
 	step "Ending the manager"
 	$sudo kill -TERM "$pid"
 	while running >/dev/null; do sleep 0.1; done
@@ -142,7 +144,7 @@ EOT
 }
 
 if [ "$action" = stop ]; then
-	stop_manager
+	stop_manager pause --cold
 	exit
 fi
 step "Looking for what is needed"
@@ -153,8 +155,8 @@ step "Building (build/release), and fetching the Python client"
 logged venv make_venv &
 logged build build || exit 1
 wait $! || exit 1
-trap 'stop_manager' ERR
-trap 'stop_manager; exit 130' INT
+trap 'stop_manager pause --cold' ERR
+trap 'stop_manager pause --cold; exit 130' INT
 if running >/dev/null; then
 	step "A manager runs at $(cat "$dir/url")"
 else
@@ -168,7 +170,7 @@ step "Ready"
 show
 trap - ERR INT
 if [ "$action" = check ]; then
-	stop_manager
+	stop_manager rm
 else
-	echo "./quickstart.sh --stop deletes the sandboxes and ends the manager."
+	echo "./quickstart.sh --stop ends the manager and all that runs; the sandboxes' files are kept."
 fi

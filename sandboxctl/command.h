@@ -18,7 +18,7 @@ struct settings {
 	bool json;
 	const char *template, *user_id, *on_timeout, *network, *once, *status, *user, *cwd;
 	int64_t timeout, memory_mb, cpu_millis, pids, disk_mb; /* 0: not given */
-	bool auto_resume, background, all;
+	bool auto_resume, background, all, cold;
 	struct option_list allow, env, label;
 };
 

@@ -1,6 +1,7 @@
 #include "sandboxes.h"
 
 #include <curl/curl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -46,26 +47,28 @@ json_t *sandboxes_list(const struct settings *settings, struct err *err)
 	return all;
 }
 
-static int call_one(const struct settings *settings, const char *id, const char *method,
-	const char *path, const char *leaf, struct err *err)
+static int call_one(const struct settings *settings, const char *id, const struct each_call *call,
+	struct err *err)
 {
 	char own[PATH_MAX_BYTES];
 
-	if (api_path(own, id, leaf ? leaf : "", err) < 0)
+	if (api_path(own, id, call->leaf ? call->leaf : "", err) < 0)
 		return -1;
-	json_auto_t *body = leaf ? NULL : json_pack("{s:s}", "sandbox_id", id);
-	json_auto_t *answer = api_call(settings, method, leaf ? own : path, body, NULL, err);
+	json_auto_t *body =
+		call->leaf ? json_incref(call->body) : json_pack("{s:s}", "sandbox_id", id);
+	json_auto_t *answer = api_call(
+		settings, call->method, call->leaf ? own : call->path, body, NULL, err);
 	return answer ? 0 : -1;
 }
 
-int sandboxes_each(const struct settings *settings, int count, char **ids, const char *method,
-	const char *path, const char *leaf)
+int sandboxes_each(
+	const struct settings *settings, int count, char **ids, const struct each_call *call)
 {
 	int status = 0;
 	struct err err;
 
 	for (int i = 0; i < count; i++) {
-		if (call_one(settings, ids[i], method, path, leaf, &err) == 0) {
+		if (call_one(settings, ids[i], call, &err) == 0) {
 			puts(ids[i]);
 			continue;
 		}
@@ -73,4 +76,31 @@ int sandboxes_each(const struct settings *settings, int count, char **ids, const
 		status = 1;
 	}
 	return status;
+}
+
+int sandboxes_all(const struct settings *settings, const struct each_call *call, struct err *err)
+{
+	json_auto_t *rows = sandboxes_list(settings, err);
+	size_t i;
+	json_t *row;
+
+	if (!rows)
+		return -1;
+	AUTO_FREE char **ids = alloc_array(json_array_size(rows) + 1, sizeof *ids);
+	json_array_foreach(rows, i, row) {
+		const char *id = json_string_value(json_object_get(row, "sandbox_id"));
+
+		ids[i] = (char *)(uintptr_t)(id ? id : "");
+	}
+	return sandboxes_each(settings, (int)json_array_size(rows), ids, call);
+}
+
+int sandboxes_named(const struct settings *settings, int count, char **ids,
+	const struct each_call *call, struct err *err)
+{
+	if (settings->all && count == 0)
+		return sandboxes_all(settings, call, err);
+	if (settings->all || count == 0)
+		return err_set(err, ERR_INVALID, "give ids, or --all alone");
+	return sandboxes_each(settings, count, ids, call);
 }

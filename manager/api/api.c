@@ -241,7 +241,7 @@ static bool right_type(struct api_call *call)
 		call->route->flags & ROUTE_FORM ? "multipart/form-data" : "application/json";
 
 	if (is_type(call->request, wanted) ||
-		((!call->route->takes->name || call->route->flags & ROUTE_QUERY) &&
+		((!fields_need(call->route->takes) || call->route->flags & ROUTE_QUERY) &&
 			!http_header(call->request, "Content-Type")))
 		return true;
 	api_refuse(

@@ -122,6 +122,9 @@ void api_refuse_request(struct http_request *request, bool enveloped, unsigned s
 int fields_check(
 	const struct field *fields, json_t *body, json_t **out, struct buf *problems);
 
+/* Whether any of them is required: else there need be no body. */
+bool fields_need(const struct field *fields);
+
 /* The body of a GET, from its query; the same rules. */
 json_t *fields_from_query(const struct field *fields, struct http_request *request);
 

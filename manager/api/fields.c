@@ -241,6 +241,15 @@ int fields_check(const struct field *fields, json_t *body, json_t **out, struct 
 	return 0;
 }
 
+bool fields_need(const struct field *fields)
+{
+	for (; fields->name; fields++) {
+		if (fields->required)
+			return true;
+	}
+	return false;
+}
+
 static json_t *from_text(const struct field *field, const char *text, size_t len)
 {
 	char *end;

@@ -36,9 +36,18 @@ static void on_paused(struct sandbox *sandbox, const struct err *err, void *data
 			"Sandbox paused");
 }
 
+static void on_frozen(struct sandbox *sandbox, const struct err *err, void *data)
+{
+	if (err)
+		api_fail(data, err);
+	else
+		sandbox_change(sandbox, CHANGE_COOL, on_paused, data);
+}
+
 void api_pause(struct api_call *call)
 {
-	sandbox_change(call->sandbox, CHANGE_PAUSE, on_paused, call);
+	sandbox_change(call->sandbox, CHANGE_PAUSE,
+		call_flag(call, "cold") ? on_frozen : on_paused, call);
 }
 
 static void on_deleted(struct sandbox *sandbox, const struct err *err, void *data)

@@ -187,8 +187,8 @@ static json_t *request_body(const struct route *route)
 		return json_pack("{s:b, s:o}", "required", 1, "content",
 			content("multipart/form-data", schema));
 	}
-	return json_pack(
-		"{s:b, s:o}", "required", 1, "content", content("application/json", schema));
+	return json_pack("{s:b, s:o}", "required", fields_need(route->takes), "content",
+		content("application/json", schema));
 }
 
 static json_t *right_answer(const struct route *route)

@@ -149,6 +149,10 @@ static const struct field timeout_answers[] = {
 	{ "expires_at", NULL, "RFC 3339", TEXT(0), .required = true },
 	{ 0 },
 };
+static const struct field pause_takes[] = {
+	{ "cold", NULL, "end its processes at once, and keep its files alone", .type = FIELD_BOOLEAN },
+	{ 0 },
+};
 static const struct field pause_answers[] = {
 	{ "status", NULL, "paused", TEXT(0), .required = true },
 	{ 0 },
@@ -188,7 +192,7 @@ const struct route routes[] = {
 	{ "POST", "/expose-port", ABOUT_ONE, api_expose_port, port_takes, port_answers, "expose_port", "Opens a way to a port inside" },
 	{ "POST", "/timeout", ABOUT_ONE, api_set_timeout, timeout_takes, timeout_answers, "timeout", "Sets the idle time" },
 	{ "POST", "/schedule-timeout", ABOUT_ONE | ROUTE_ALIAS, api_set_timeout, timeout_takes, timeout_answers, "schedule_timeout", "" },
-	{ "POST", "/{id}/pause", ABOUT_ONE, api_pause, nothing, pause_answers, "pause", "Pauses a sandbox: it keeps its files and, for a while, its memory" },
+	{ "POST", "/{id}/pause", ABOUT_ONE, api_pause, pause_takes, pause_answers, "pause", "Pauses a sandbox: it keeps its files and, for a while, its memory" },
 	{ "DELETE", "/{id}", ABOUT_ONE, api_delete, nothing, nothing, "delete", "Deletes a sandbox; twice is no error" },
 	{ "POST", "/delete", ABOUT_ONE | ROUTE_ALIAS, api_delete, only_id, nothing, "delete_by_body", "" },
 	{ 0 },

@@ -42,7 +42,7 @@ def directory(tmp_path: Path) -> Iterator[Path]:
     yield path
     quickstart(path, "--stop")
     expect_no_children()
-    assert not loops(str(path)) and not list((path / "data" / "sandboxes").iterdir())
+    assert not loops(str(path))
     assert str(path) not in Path("/proc/self/mountinfo").read_text()
     assert set(cgroups()) <= before
 
@@ -75,8 +75,11 @@ def test_starts_shows_and_stops(directory: Path, taken: int) -> None:
     quickstart(directory, "--stop")
     with pytest.raises(OSError):
         urllib.request.urlopen(manager[1] + "/health", timeout=10)
+    kept = list((directory / "data" / "sandboxes").iterdir())
+    assert len(kept) == 2, "the files of the sandboxes are kept"
 
 
 def test_check_leaves_nothing(directory: Path, taken: int) -> None:
     shown = quickstart(directory, "--check", "--port", str(taken))
     assert "mcp_url" in shown and not (directory / "manager.pid").exists()
+    assert not list((directory / "data" / "sandboxes").iterdir())
