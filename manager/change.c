@@ -65,27 +65,37 @@ static void finish(struct sandbox *sandbox, const struct err *err)
 {
 	struct change *change = TAILQ_FIRST(&sandbox->changes);
 
-	if (err)
-		log_event(LOG_WARNING, "change failed", "sandbox", sandbox->row.id, "change",
-			rules[change->kind].name, "why", err->msg, NULL);
 	/* What `done` asks for next comes behind what waits already. */
 	if (change->done)
 		change->done(sandbox, err, change->data);
 	TAILQ_REMOVE(&sandbox->changes, change, link);
 	free(change);
-	if (err)
-		sandbox_wait(sandbox);
 	sandbox_arm(sandbox);
 	if (!TAILQ_EMPTY(&sandbox->changes))
 		begin(sandbox);
+}
+
+/* It was asked for, and could not be made: time brings it again after a while. */
+static void fail(struct sandbox *sandbox, const struct err *err)
+{
+	const struct change *change = TAILQ_FIRST(&sandbox->changes);
+
+	log_event(LOG_WARNING, "change failed", "sandbox", sandbox->row.id, "change",
+		rules[change->kind].name, "why", err->msg, NULL);
+	sandbox_wait(sandbox);
+	finish(sandbox, err);
 }
 
 static void on_stored_after(const struct err *err, void *data)
 {
 	struct sandbox *sandbox = data;
 
-	if (!TAILQ_EMPTY(&sandbox->changes)) /* else it was dropped */
-		finish(sandbox, err);
+	if (TAILQ_EMPTY(&sandbox->changes))
+		return; /* it was dropped */
+	if (err)
+		fail(sandbox, err);
+	else
+		finish(sandbox, NULL);
 }
 
 static void store_after(struct sandbox *sandbox)
@@ -209,7 +219,7 @@ static void on_answer(const struct provider_answer *answer, const struct err *er
 	} else if (change->kind != CHANGE_DELETE) {
 		sandbox->row.state = change->before;
 	}
-	finish(sandbox, err);
+	fail(sandbox, err);
 }
 
 /* ---- a change ---- */
@@ -256,7 +266,7 @@ static void on_stored_before(const struct err *err, void *data)
 		create_failed(sandbox);
 	else
 		sandbox->row.state = change->before;
-	finish(sandbox, err);
+	fail(sandbox, err);
 }
 
 static void refuse(struct sandbox *sandbox, struct err *err)

@@ -15,7 +15,6 @@
 #include "cleanup.h"
 #include "err.h"
 #include "http.h"
-#include "json_reader.h"
 #include "key_set.h"
 #include "log.h"
 #include "manager.h"
@@ -24,8 +23,6 @@
 
 enum {
 	BODY_MAX = 32 * 1024 * 1024, /* write-file's content, escaped */
-	DEPTH_MAX = 32,
-	NUMBER_MAX = 32,
 	PROBLEMS_MAX = 1000,
 	METHODS_BYTES = 64,
 };
@@ -200,23 +197,31 @@ static void take_fields(struct api_call *call, json_t *body)
 	call->route->run(call);
 }
 
-static void on_body(struct http_request *request, void *data)
+static void on_read(struct api_call *call, json_t *read, const struct err *err)
 {
-	static const struct json_limits limits = { DEPTH_MAX, BODY_MAX, NUMBER_MAX };
-	struct api_call *call = data;
-	struct err err;
-	size_t len;
-	const char *bytes = http_body(request, &len);
-	json_auto_t *body = len > 0 ? json_read(bytes, len, &limits, &err) : json_object();
+	json_auto_t *body = read;
 
-	if (!body && err.code == ERR_LIMIT)
-		api_refuse(call, 413, "too_large", "%s", err.msg);
-	else if (!body)
-		api_refuse(call, 400, "malformed", "The body is no JSON: %s", err.msg);
+	if (err && err->code == ERR_CANCELLED)
+		api_fail(call, err);
+	else if (err && err->code == ERR_LIMIT)
+		api_refuse(call, 413, "too_large", "%s", err->msg);
+	else if (err)
+		api_refuse(call, 400, "malformed", "The body is no JSON: %s", err->msg);
 	else if (!json_is_object(body))
 		api_refuse(call, 400, "malformed", "The body has to be a JSON object");
 	else
 		take_fields(call, body);
+}
+
+static void on_body(struct http_request *request, void *data)
+{
+	size_t len;
+	const char *bytes = http_body(request, &len);
+
+	if (len > 0)
+		api_read_json(data, bytes, len, on_read);
+	else
+		on_read(data, json_object(), NULL);
 }
 
 static void on_body_gone(struct http_request *request, void *data)

@@ -113,6 +113,23 @@ void api_call_free(struct api_call *call);
 void api_refuse_request(struct http_request *request, bool enveloped, unsigned status,
 	const char *code, const char *detail);
 
+/* ---- large JSON (heavy.c) ---- */
+
+/* Takes over what was read; NULL: `err` says why nothing was. */
+typedef void api_read_fn(struct api_call *call, json_t *body, const struct err *err);
+
+/* Reads the bytes, which stay where they are until `fn` is called: at once, or later. */
+void api_read_json(struct api_call *call, const char *bytes, size_t len, api_read_fn *fn);
+
+/* Takes the text over; NULL: the manager is stopping. */
+typedef void api_written_fn(struct api_call *call, char *text);
+
+/* Writes what is large, taken over. */
+void api_write_json(struct api_call *call, json_t *answer, api_written_fn *fn);
+
+/* Answers 200 with `data` (taken over), which may be megabytes. */
+void api_reply_large(struct api_call *call, json_t *data);
+
 /* ---- fields ---- */
 
 /*

@@ -10,7 +10,6 @@
 #include "http.h"
 #include "sandbox.h"
 #include "tool_server.h"
-#include "utf8.h"
 
 enum {
 	READ_MAX_BYTES = 16 * 1024 * 1024,
@@ -48,6 +47,7 @@ struct transfer {
 	struct fetch *fetch;
 	struct http_stream *stream; /* of a download */
 	int64_t length;
+	bool ended; /* the fetch is over, and its answer on its way */
 };
 
 static void transfer_free(void *data)
@@ -64,7 +64,7 @@ static void on_gone(struct http_request *request, bool dead, void *data)
 	struct transfer *transfer = data;
 
 	(void)request;
-	if (!dead)
+	if (!dead || transfer->ended)
 		return;
 	if (transfer->stream) {
 		http_stream_cut(transfer->stream);
@@ -154,20 +154,19 @@ static bool on_read_piece(struct fetch *fetch, const char *bytes, size_t len, vo
 static void on_read(struct fetch *fetch, const struct err *err, void *data)
 {
 	struct transfer *transfer = data;
-	const struct buf *body = &transfer->answer.body;
+	struct buf *body = &transfer->answer.body;
 
 	(void)fetch;
 	if (failed(transfer, err))
 		return;
-	if (utf8_valid_prefix(body->data ? body->data : "", body->len) != body->len) {
+	transfer->ended = true;
+	json_t *text = json_stringn(body->data ? body->data : "", body->len);
+	buf_release(body);
+	if (text)
+		api_reply_large(transfer->call, json_pack("{s:o}", "content", text));
+	else
 		api_refuse(transfer->call, 415, "not_text",
 			"The file is no UTF-8 text: use download-file");
-		return;
-	}
-	api_reply(transfer->call,
-		json_pack(
-			"{s:o}", "content", json_stringn(body->data ? body->data : "", body->len)),
-		NULL);
 }
 
 static void read_file(struct api_call *call)

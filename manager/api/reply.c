@@ -12,9 +12,8 @@
 
 enum { REPLY_MAX_BYTES = 256 * 1024 * 1024 };
 
-static void send_json(struct http_request *request, unsigned status, json_t *answer)
+static void send_text(struct http_request *request, unsigned status, char *text)
 {
-	char *text = json_dumps(answer, JSON_COMPACT);
 	struct buf body;
 
 	buf_init(&body, REPLY_MAX_BYTES);
@@ -25,25 +24,52 @@ static void send_json(struct http_request *request, unsigned status, json_t *ans
 	http_reply(request, status, "application/json", &body);
 }
 
-void api_reply_status(struct api_call *call, unsigned status, json_t *data, const char *message)
+static void send_json(struct http_request *request, unsigned status, json_t *answer)
+{
+	send_text(request, status, json_dumps(answer, JSON_COMPACT));
+}
+
+/* The whole answer, in its envelope where it has one. */
+static json_t *answer_of(
+	const struct api_call *call, unsigned status, json_t *data, const char *message)
 {
 	json_auto_t *owned = data ? data : json_object();
-	json_auto_t *answer = json_pack("{s:b}", "success", status < 400);
+	json_t *answer = json_pack("{s:b}", "success", status < 400);
 
 	if (call->sandbox)
 		json_object_set_new(answer, "sandbox_id", json_string(call->sandbox->row.id));
 	json_object_update(answer, owned);
 	if (message)
 		json_object_set_new(answer, "message", json_string(message));
-	if (call->enveloped) {
-		json_auto_t *envelope = json_pack("{s:i, s:s, s:O}", "code", (int)status, "msg",
-			message ? message : "success", "data", answer);
+	if (!call->enveloped)
+		return answer;
+	return json_pack("{s:i, s:s, s:o}", "code", (int)status, "msg",
+		message ? message : "success", "data", answer);
+}
 
-		send_json(call->request, status, envelope);
-	} else {
-		send_json(call->request, status, answer);
-	}
+void api_reply_status(struct api_call *call, unsigned status, json_t *data, const char *message)
+{
+	json_auto_t *answer = answer_of(call, status, data, message);
+
+	send_json(call->request, status, answer);
 	api_call_free(call);
+}
+
+static void on_written(struct api_call *call, char *text)
+{
+	static const struct err stopping = { ERR_CANCELLED, 0, "the manager is stopping" };
+
+	if (text) {
+		send_text(call->request, 200, text);
+		api_call_free(call);
+	} else {
+		api_fail(call, &stopping);
+	}
+}
+
+void api_reply_large(struct api_call *call, json_t *data)
+{
+	api_write_json(call, answer_of(call, 200, data, NULL), on_written);
 }
 
 void api_reply(struct api_call *call, json_t *data, const char *message)

@@ -133,10 +133,12 @@ static json_t *given_fields(const struct upload *upload)
 
 	for (int i = 0; i < FIELDS; i++) {
 		const struct buf *field = &upload->fields[i];
-		json_t *text = json_stringn(field->data ? field->data : "", field->len);
+		json_t *text;
 
-		if (field->len > 0 || !text)
-			json_object_set_new(body, field_names[i], text ? text : json_true());
+		if (field->len == 0)
+			continue;
+		text = json_stringn(field->data, field->len);
+		json_object_set_new(body, field_names[i], text ? text : json_true());
 	}
 	return body;
 }

@@ -8,17 +8,19 @@ import http.client
 import json
 import re
 import secrets
+import select
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from asking import Answer, Json, form, post, receive, sandbox, send, upload
+from asking import Answer, Json, form, get, post, receive, sandbox, send, upload
+from daemon import SLOWER
 from manager import ALICE, KEYS, Manager, managers
 
 GIGABYTE = 1 << 30
 PIECE = 1 << 20
-MEMORY_MORE = 24 << 20  # what a manager may need beyond its start, whatever the size
+MEMORY_MORE = (24 << 20) * SLOWER  # what a manager may need beyond its start, whatever the size
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +144,21 @@ def test_a_large_text_is_written(manager: Manager, box: str) -> None:
     text = "é\\\n" * 3_000_000
     assert write(manager, box, "large", text).fine()["bytes"] == 12_000_000
     assert read(manager, box, "large").fine()["content"] == text
+
+
+def test_large_texts_hold_up_nobody(manager: Manager, box: str) -> None:
+    """While some are read and written, others are served: none waits for a whole text."""
+    text = "\n" * 12_000_000
+    write(manager, box, "lines", text).fine()
+    body = {"sandbox_id": box, "path": "lines"}
+    busy = [send(manager, "POST", "/sandboxes/read-file", body) for _ in range(4)]
+    answered = 0
+    while not select.select([connection.sock for connection in busy], [], [], 0)[0]:
+        assert get(manager, "/health").status == 200
+        answered += 1
+    assert answered > 10
+    for connection in busy:
+        assert receive(connection).fine()["content"] == text
 
 
 # ---- forms ----
