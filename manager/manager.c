@@ -192,6 +192,25 @@ static void stop_loop(void *data)
 	loop_stop(manager->loop);
 }
 
+static void on_ended(void *data)
+{
+	struct manager *manager = data;
+
+	if (--manager->ending == 0)
+		stop_loop(manager);
+}
+
+static void stop_providers(struct manager *manager)
+{
+	for (size_t i = 0; i < manager->providers_len; i++) {
+		struct provider *provider = manager->providers[i];
+		if (!provider->stop)
+			continue;
+		manager->ending++;
+		provider->stop(provider, on_ended, manager);
+	}
+}
+
 static void on_signal(int signo, void *data)
 {
 	struct manager *manager = data;
@@ -205,7 +224,9 @@ static void on_signal(int signo, void *data)
 	manager->stopping = true;
 	manager->deadline = loop_timer_new(manager->loop, stop_loop, manager);
 	loop_timer_set(manager->deadline, DRAIN_MS);
-	http_drain(manager->http, stop_loop, manager);
+	manager->ending = 1;
+	stop_providers(manager);
+	http_drain(manager->http, on_ended, manager);
 }
 
 /* ---- housekeeping ---- */

@@ -50,6 +50,7 @@ struct manager {
 	bool ready;         /* rows and providers agree */
 	void (*on_ready)(struct manager *manager);
 	bool stopping;
+	size_t ending; /* what is waited for before the loop stops */
 };
 
 /* Makes the data directory where it is not there, for its owner alone. */

@@ -110,6 +110,13 @@ struct provider {
 	/* Figures for /metrics and doctor: a new object of numbers and texts. */
 	json_t *(*figures)(struct provider *self);
 
+	/*
+	 * Ends what it keeps for later, such as prepared sandboxes: nothing of that outlives the
+	 * manager. Sandboxes stay. `done` is called later; what could not be ended is in the log,
+	 * and the next start sees to it. NULL: it keeps nothing.
+	 */
+	void (*stop)(struct provider *self, void (*done)(void *data), void *data);
+
 	/* Leaves sandboxes as they are. */
 	void (*free)(struct provider *self);
 };

@@ -113,14 +113,6 @@ class Manager(Daemon):
                     self.call("DELETE", "/sandboxes/" + sandbox["sandbox_id"], None, **admin)
             cursor = page["next_cursor"] and "&cursor=" + page["next_cursor"]
 
-    def end_prepared(self) -> None:
-        """Prepared sandboxes are nobody's: the next manager removes them."""
-        self.start()
-        try:
-            wait_until(lambda: not self.kept(), "prepared sandboxes stay", CREATE_SECONDS)
-        finally:
-            Daemon.stop(self)
-
     def kept(self) -> list[Path]:
         boxes = self.data / "sandboxes"
         return list(boxes.iterdir()) if boxes.exists() else []
@@ -129,16 +121,11 @@ class Manager(Daemon):
         """Deletes every sandbox, then ends as a daemon has to."""
         if not self.process:
             return
-        pooled = "--pool" in self.options
         self.seen |= {path.name for path in self.kept()}
         try:
             self.delete_all()
         finally:
             super().stop()
-        if pooled:
-            self.seen |= {path.name for path in self.kept()}
-            self.options += ["--pool", "0"]
-            self.end_prepared()
 
     def leave(self) -> None:
         """SIGTERM alone: sandboxes go on, for the next start to find."""

@@ -205,6 +205,11 @@ static json_t *local_figures(struct provider *self)
 	return info_figures(local_of(self));
 }
 
+static void local_stop(struct provider *self, void (*done)(void *data), void *data)
+{
+	pool_end(local_of(self), done, data);
+}
+
 static void local_free(struct provider *self)
 {
 	struct local *local = local_of(self);
@@ -306,6 +311,7 @@ int provider_local_open(const struct provider_setup *setup, struct provider **ou
 		.dial = local_dial,
 		.info = local_info,
 		.figures = local_figures,
+		.stop = local_stop,
 		.free = local_free,
 	};
 	const struct site_options options = { setup->data_dir, setup->oci_runtime,

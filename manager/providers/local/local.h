@@ -20,6 +20,7 @@ struct local {
 	size_t jobs;    /* that are under way */
 	size_t waiting; /* of these, for sandboxes that are somebody's */
 	bool filling;   /* a sandbox for the pool is being made */
+	bool stopping;  /* no more of them */
 	struct loop_timer *refill, *lookups;
 };
 
@@ -55,6 +56,10 @@ void pool_refill(struct local *local);
 
 /* A prepared one that is what `want` asks for, or NULL. */
 struct sandbox *pool_find(struct local *local, const struct record *want);
+
+/* Makes no more of them, and removes those that nobody has; `done` is called on the loop once
+ * they are gone. */
+void pool_end(struct local *local, void (*done)(void *data), void *data);
 
 void pool_count(const struct local *local, struct pool_figures *out);
 

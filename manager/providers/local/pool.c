@@ -3,9 +3,11 @@
  * that it is somebody's. They are made one at a time, while nobody waits for another.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include "alloc.h"
 #include "base64.h"
 #include "buf.h"
 #include "cleanup.h"
@@ -86,8 +88,8 @@ void pool_refill(struct local *local)
 	struct record record;
 	struct err err;
 
-	if (local->filling || local->waiting > 0 || local->setup.pool_size == 0 ||
-		loop_timer_armed(local->refill))
+	if (local->stopping || local->filling || local->waiting > 0 ||
+		local->setup.pool_size == 0 || loop_timer_armed(local->refill))
 		return;
 	pool_count(local, &figures);
 	if (figures.ready >= local->setup.pool_size ||
@@ -107,6 +109,47 @@ void pool_refill(struct local *local)
 	snprintf(sandbox->token, sizeof sandbox->token, "%s", token);
 	local->filling = true;
 	job_ask(sandbox, WISH_MADE, &record, token, on_made, local);
+}
+
+struct ending {
+	size_t left;
+	void (*done)(void *data);
+	void *data;
+};
+
+static void end_one(void *data)
+{
+	struct ending *ending = data;
+
+	if (--ending->left > 0)
+		return;
+	ending->done(ending->data);
+	free(ending);
+}
+
+static void on_removed(struct sandbox *sandbox, bool restarted, const struct err *err, void *data)
+{
+	(void)restarted;
+	if (err)
+		log_event(LOG_WARNING, "prepared sandbox not removed", "sandbox",
+			sandbox ? sandbox->record.id : "?", "why", err->msg, NULL);
+	end_one(data);
+}
+
+void pool_end(struct local *local, void (*done)(void *data), void *data)
+{
+	struct ending *ending = alloc_zero(sizeof *ending);
+
+	*ending = (struct ending){ .left = 1, .done = done, .data = data };
+	local->stopping = true;
+	for (struct sandbox *at = table_next(&local->table, NULL); at;
+		at = table_next(&local->table, at)) {
+		if (!at->record.pooled || at->reserved)
+			continue;
+		ending->left++;
+		job_ask(at, WISH_GONE, NULL, NULL, on_removed, ending);
+	}
+	loop_post(local->setup.loop, end_one, ending);
 }
 
 static void on_refill(void *data)
