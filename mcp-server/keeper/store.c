@@ -170,19 +170,45 @@ static bool recycle(struct store *store, uint64_t number, int log_fds[2])
 	return false;
 }
 
-int store_make(struct store *store, uint64_t number, int log_fds[2], struct err *err)
+static int make_folder(const struct store *store, uint64_t number, int log_fds[2], struct err *err)
 {
 	char name[NAME_ROOM];
 
-	if (!recycle(store, number, log_fds)) {
-		wire_id(number, name);
-		if (mkdirat(store->fd, name, 0700) < 0)
-			return err_sys(err, "make the log folder %s", name);
-		if (open_logs(store, number, log_fds, err) < 0) {
-			remove_folder(store, number);
+	wire_id(number, name);
+	if (mkdirat(store->fd, name, 0700) < 0)
+		return err_sys(err, "make the log folder %s", name);
+	if (open_logs(store, number, log_fds, err) == 0)
+		return 0;
+	remove_folder(store, number);
+	return -1;
+}
+
+static bool is_full(const struct err *err)
+{
+	return err->sysno == ENOSPC || err->sysno == EDQUOT;
+}
+
+/* A full disk is emptied by commands: the earliest logs make room for one. */
+static int make_room(struct store *store, uint64_t number, int log_fds[2], struct err *err)
+{
+	while (store->len > 0) {
+		remove_folder(store, store->ended[0].number);
+		forget(store, 1);
+		if (make_folder(store, number, log_fds, err) == 0)
+			return 0;
+		if (!is_full(err))
 			return -1;
-		}
 	}
+	return err_set(err, ERR_LIMIT,
+		"the disk has no room (or no inode) left for the log of a command: end one that "
+		"runs, or remove files");
+}
+
+int store_make(struct store *store, uint64_t number, int log_fds[2], struct err *err)
+{
+	if (!recycle(store, number, log_fds) && make_folder(store, number, log_fds, err) < 0 &&
+		(!is_full(err) || make_room(store, number, log_fds, err) < 0))
+		return -1;
 	if (number > store->last)
 		store->last = number;
 	return 0;

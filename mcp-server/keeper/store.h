@@ -23,7 +23,8 @@ uint64_t store_last(const struct store *store);
 /* How many ended commands are kept, and how many bytes in all. */
 void store_set_limits(struct store *store, uint64_t commands, uint64_t bytes);
 
-/* Makes the folder of a new command and its two logs, open for writing. */
+/* Makes the folder of a new command and its two logs, open for writing. On a full disk those of
+ * ended commands go, as many as it takes; ERR_LIMIT: there are none left. */
 int store_make(struct store *store, uint64_t number, int log_fds[2], struct err *err);
 
 /* Replaces the status, in one step for whoever reads it. */
