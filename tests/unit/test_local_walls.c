@@ -326,6 +326,32 @@ static void is_limited_in_files(void)
 	CHECK_INT(talk_code(&kit, id, "touch /tmp/x"), 0);
 }
 
+/* Whoever filled the disk with files must still be able to remove them, after a restart, too. */
+static void runs_commands_without_an_inode_left(void)
+{
+	const struct sandbox_limits limits = { .memory_mb = 128, .disk_mb = 64, .pids = 64 };
+	const char *full = make((struct provider_spec){ .limits = limits });
+	struct kit_call *call;
+	char out[64];
+
+	talk_code(&kit, full,
+		"python3 -c 'for i in range(100000): open(\"/tmp/f%d\" % i, \"w\").close()' "
+		"2>/dev/null");
+	CHECK_INT(talk_output(&kit, full, "df --output=iavail /tmp | tail -n 1 | tr -d ' '", out,
+			  sizeof out),
+		0);
+	CHECK(atol(out) < 8);
+	call = kit_call(&kit, &calls, full);
+	kit.provider->pause(kit.provider, full, true, kit_done, call);
+	kit_await(&kit, &calls);
+	call = kit_call(&kit, &calls, full);
+	kit.provider->resume(kit.provider, full, kit_done, call);
+	kit_await(&kit, &calls);
+	CHECK_INT(call->err.code, 0);
+	CHECK_INT(talk_code(&kit, full, "find /tmp -name 'f*' -delete && touch /tmp/x"), 0);
+	drop(full);
+}
+
 static void closes(void)
 {
 	drop(id);
@@ -339,4 +365,4 @@ TESTS(CASE(opens), CASE(shows_no_file_of_the_host), CASE(makes_root_inside_nobod
 	CASE(keeps_the_host_and_its_networks_out_of_reach), CASE(has_no_way_out_without_a_network),
 	CASE(reaches_with_a_list_only_what_is_on_it), CASE(is_limited_in_memory),
 	CASE(is_limited_in_processes), CASE(is_limited_on_disk), CASE(is_limited_in_files),
-	CASE(closes))
+	CASE(runs_commands_without_an_inode_left), CASE(closes))

@@ -16,7 +16,7 @@
 /* Runs between clone and exec, in memory that a whole process shares: system calls only. */
 #define IN_CHILD __attribute__((no_sanitize("address", "thread", "undefined")))
 
-enum { OPTIONS_MAX = 512 };
+enum { OPTIONS_MAX = 512, SPARES = 8 };
 
 struct dir_spec {
 	const char *path;
@@ -84,12 +84,35 @@ IN_CHILD static int fill_disk(const struct stage *stage)
 	return chdir("..");
 }
 
+/*
+ * Mounting an overlay takes inodes and blocks for a moment. They are kept while the sandbox runs,
+ * lest one that filled its disk could never be started again.
+ */
+IN_CHILD static int keep_spare(bool keep)
+{
+	static const char block[4096];
+	char name[] = "disk/spare-a";
+
+	for (int i = 0; i < SPARES; i++) {
+		name[sizeof name - 2] = (char)('a' + i);
+		if (!keep) {
+			if (unlink(name) < 0 && errno != ENOENT)
+				return -1;
+			continue;
+		}
+		int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		if (fd < 0 || write(fd, block, sizeof block) != sizeof block || close(fd) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 IN_CHILD static int mount_disk(struct stage *stage)
 {
 	if (mkdir("disk", 0700) < 0 || mount(stage->device, "disk", "ext4", MS_NODEV | MS_NOATIME,
 					       "noinit_itable,discard") < 0)
 		return fail(stage, "mount the disk");
-	return fill_disk(stage) < 0 ? fail(stage, "fill the disk") : 0;
+	return fill_disk(stage) < 0 || keep_spare(false) < 0 ? fail(stage, "fill the disk") : 0;
 }
 
 /* Puts `path` at `at`, read-only, with the ids of the sandbox. */
@@ -166,6 +189,7 @@ int stage_set(void *data)
 	if (own_namespace(stage) < 0 || mount_disk(stage) < 0 || mount_root(stage) < 0 ||
 		mount_usr(stage) < 0)
 		return -1;
+	keep_spare(true); /* where there is room */
 	if (mkdir("tools", 0755) < 0 || mount(stage->tools, "tools", NULL, MS_BIND, NULL) < 0)
 		return fail(stage, "mount the tools");
 	if (bind_file(stage->token, "token") < 0 || bind_file(stage->resolv, "resolv") < 0 ||
