@@ -47,19 +47,21 @@ static inline char *talk_receive(int fd)
 	return NULL;
 }
 
-/* What the tool server answers to a call of run_command: `structuredContent`, or NULL. */
-static inline json_t *talk_run(struct kit *kit, const char *id, const char *command)
+/* What the tool server answers to a call of a tool with `arguments` (taken over):
+ * `structuredContent`, or NULL. */
+static inline json_t *talk_call(
+	struct kit *kit, const char *id, const char *tool, json_t *arguments)
 {
 	struct err err;
 	int fd;
 
 	if (kit->provider->dial(kit->provider, id, KIT_PORT, &fd, &err) < 0) {
 		printf("# %s\n", err.msg);
+		json_decref(arguments);
 		return NULL;
 	}
-	json_t *call = json_pack("{s:s, s:i, s:s, s:{s:s, s:{s:s, s:i}}}", "jsonrpc", "2.0", "id",
-		1, "method", "tools/call", "params", "name", "run_command", "arguments", "command",
-		command, "timeout", 50);
+	json_t *call = json_pack("{s:s, s:i, s:s, s:{s:s, s:o}}", "jsonrpc", "2.0", "id", 1,
+		"method", "tools/call", "params", "name", tool, "arguments", arguments);
 	char *body = json_dumps(call, JSON_COMPACT), head[512];
 	int len = snprintf(head, sizeof head,
 		"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n"
@@ -88,7 +90,8 @@ static inline json_t *talk_run(struct kit *kit, const char *id, const char *comm
 static inline int talk_output(
 	struct kit *kit, const char *id, const char *command, char *out, size_t size)
 {
-	json_t *content = talk_run(kit, id, command);
+	json_t *content = talk_call(
+		kit, id, "run_command", json_pack("{s:s, s:i}", "command", command, "timeout", 50));
 	json_t *code = json_object_get(content, "exit_code");
 	int result = json_is_integer(code) ? (int)json_integer_value(code) : -1;
 	const char *text = json_string_value(json_object_get(content, "stdout"));

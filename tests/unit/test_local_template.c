@@ -7,6 +7,7 @@
 #include "test.h"
 
 #include <errno.h>
+#include <sys/wait.h>
 
 static const char busybox[] = "/bin/busybox";
 
@@ -105,4 +106,76 @@ static void puts_layers_on_each_other(void)
 	kit_close(&kit);
 }
 
-TESTS(CASE(runs_in_an_image_without_glibc), CASE(puts_layers_on_each_other))
+/* Programs of another libc, beside ours: with its loader, its threads, its reading of /etc. */
+static const char musl_program[] =
+	"#include <pthread.h>\n#include <pwd.h>\n#include <stdio.h>\n#include <stdlib.h>\n"
+	"static void *whose(void *uid) { return getpwuid(*(uid_t *)uid); }\n"
+	"int main(int argc, char **argv) {\n"
+	"  uid_t uid = 1000; void *user; pthread_t thread;\n"
+	"  if (pthread_create(&thread, NULL, whose, &uid) || pthread_join(thread, &user)) return 1;\n"
+	"  printf(\"%s %d\\n\", user ? ((struct passwd *)user)->pw_name : \"?\", argc);\n"
+	"  fflush(stdout);\n"
+	"  return argc > 1 ? WEXITSTATUS(system(argv[1])) : 0; }\n";
+
+static int shell(const char *command)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execl("/bin/sh", "sh", "-c", command, NULL);
+		_exit(127);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid ? status : -1;
+}
+
+static void make_musl_image(void)
+{
+	static const char *const dirs[] = { "templates", "templates/musl", "templates/musl/rootfs",
+		"templates/musl/rootfs/bin", "templates/musl/rootfs/etc",
+		"templates/musl/rootfs/lib", NULL };
+
+	make_dirs(dirs);
+	scratch_text("program.c", musl_program);
+	if (shell("musl-gcc -o templates/musl/rootfs/bin/program program.c && "
+		  "cp -L /lib/ld-musl-$(uname -m).so.1 templates/musl/rootfs/lib/") != 0) {
+		printf("Bail out! musl-gcc is needed: apt-get install musl-tools\n");
+		exit(99);
+	}
+	copy_busybox("templates/musl/rootfs/bin/busybox");
+	MUST(symlink("busybox", "templates/musl/rootfs/bin/sh"));
+	scratch_text("templates/musl/rootfs/etc/passwd",
+		"root:x:0:0::/root:/bin/sh\nagent:x:1000:1000::/home/user:/bin/sh\n");
+}
+
+static void runs_in_an_image_of_musl(void)
+{
+	AUTO_SCRATCH struct scratch scratch = scratch_enter();
+	char out[256];
+
+	make_musl_image();
+	MUST(kit_open(&kit, scratch.dir, 0));
+	const char *id = make("musl");
+	CHECK_INT(talk_output(&kit, id, "program && program 'program 1; exit 7'", out, sizeof out),
+		7);
+	CHECK_TEXT(out, "agent 1\nagent 2\nagent 2\n");
+	/* Nothing of the tool server's own loader and libraries is in the way of programs. */
+	CHECK_INT(talk_output(&kit, id, "busybox env | busybox grep -e ^LD_ -e sandbox", out,
+			  sizeof out),
+		1);
+	json_t *written = talk_call(&kit, id, "write_file",
+		json_pack("{s:s, s:s}", "path", "/workspace/new", "content", "text\n"));
+	CHECK_INT(json_integer_value(json_object_get(written, "bytes")), 5);
+	json_decref(written);
+	CHECK_INT(
+		talk_output(&kit, id, "program 'busybox cat /workspace/new'", out, sizeof out), 0);
+	CHECK_TEXT(out, "agent 2\ntext\n");
+	json_t *found = talk_call(&kit, id, "list_directory", json_pack("{s:s}", "path", "."));
+	CHECK_INT(json_array_size(json_object_get(found, "entries")), 1);
+	json_decref(found);
+	drop(id);
+	kit_close(&kit);
+}
+
+TESTS(CASE(runs_in_an_image_of_musl), CASE(runs_in_an_image_without_glibc),
+	CASE(puts_layers_on_each_other))
