@@ -7,6 +7,7 @@
 
 #include "alloc.h"
 #include "buf.h"
+#include "cleanup.h"
 #include "config.h"
 #include "err.h"
 #include "gate/gate.h"
@@ -46,6 +47,7 @@ static const struct rule {
 	[CHANGE_PAUSE]  = { "pause",  { REFUSE, MAKE,    NOTHING, GONE,    GONE,    REFUSE }, SANDBOX_RUNNING },
 	[CHANGE_COOL]   = { "cool",   { REFUSE, NOTHING, MAKE,    GONE,    GONE,    REFUSE }, SANDBOX_PAUSED },
 	[CHANGE_DELETE] = { "delete", { MAKE,   MAKE,    MAKE,    MAKE,    NOTHING, MAKE   }, SANDBOX_DELETING },
+	[CHANGE_NOTHING] = { "look",  { NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING }, SANDBOX_RUNNING },
 };
 
 static const char *const state_names[] = { [SANDBOX_CREATING] = "creating",
@@ -59,7 +61,7 @@ const char *sandbox_state_name(enum sandbox_state state)
 
 /* ---- the end of a change ---- */
 
-static void begin(struct sandbox *sandbox);
+static void begin_later(void *data);
 
 static void finish(struct sandbox *sandbox, const struct err *err)
 {
@@ -72,7 +74,7 @@ static void finish(struct sandbox *sandbox, const struct err *err)
 	free(change);
 	sandbox_arm(sandbox);
 	if (!TAILQ_EMPTY(&sandbox->changes))
-		begin(sandbox);
+		loop_post(sandbox->manager->loop, begin_later, sandbox);
 }
 
 /* It was asked for, and could not be made: time brings it again after a while. */
@@ -92,6 +94,8 @@ static void on_stored_after(const struct err *err, void *data)
 
 	if (TAILQ_EMPTY(&sandbox->changes))
 		return; /* it was dropped */
+	if (err && TAILQ_FIRST(&sandbox->changes)->kind == CHANGE_CREATE)
+		sandbox_change(sandbox, CHANGE_DELETE, NULL, NULL); /* nobody learns its id */
 	if (err)
 		fail(sandbox, err);
 	else
@@ -159,6 +163,10 @@ static void is_deleted(struct sandbox *sandbox)
 	row->state = SANDBOX_DELETED;
 	row->deleted_ms = manager_now_ms();
 	memset(row->token, '0', SANDBOX_TOKEN_LEN); /* opens nothing any more */
+	free(steal_ptr(&row->metadata)); /* the row is kept for a while, so it is made small */
+	free(steal_ptr(&row->envs));
+	free(steal_ptr(&row->allow));
+	free(steal_ptr(&row->ports));
 	close_gate(sandbox);
 }
 
@@ -199,6 +207,16 @@ static void create_failed(struct sandbox *sandbox)
 	sandbox_forget_key(sandbox);
 }
 
+/* It is not there, whatever was asked for. */
+static void lost(struct sandbox *sandbox)
+{
+	struct err err;
+
+	err_set(&err, ERR_CONFLICT, "%s", sandbox->row.problem);
+	store_put(sandbox->manager->store, &sandbox->row, NULL, NULL);
+	fail(sandbox, &err);
+}
+
 static void on_answer(const struct provider_answer *answer, const struct err *err, void *data)
 {
 	struct sandbox *sandbox = data;
@@ -208,7 +226,10 @@ static void on_answer(const struct provider_answer *answer, const struct err *er
 		return; /* it was dropped */
 	if (answer) {
 		apply(sandbox, answer);
-		store_after(sandbox);
+		if (sandbox->row.state == SANDBOX_ERROR)
+			lost(sandbox);
+		else
+			store_after(sandbox);
 		return;
 	}
 	if (change->kind == CHANGE_CREATE) {
@@ -248,7 +269,17 @@ static void ask_provider(struct sandbox *sandbox)
 	case CHANGE_DELETE:
 		provider->destroy(provider, id, on_answer, sandbox);
 		break;
+	case CHANGE_NOTHING:
+		break;
 	}
+}
+
+static void on_not_wanted(
+	const struct provider_answer *answer, const struct err *err, void *data)
+{
+	(void)answer, (void)data;
+	if (err)
+		log_event(LOG_WARNING, "sandbox without a row not removed", "why", err->msg, NULL);
 }
 
 static void on_stored_before(const struct err *err, void *data)
@@ -262,10 +293,15 @@ static void on_stored_before(const struct err *err, void *data)
 		ask_provider(sandbox);
 		return;
 	}
-	if (change->kind == CHANGE_CREATE)
+	if (change->kind == CHANGE_CREATE) {
+		struct provider *provider = sandbox->provider;
+
+		/* It may be a prepared one, which would wait for its create for ever. */
+		provider->destroy(provider, sandbox->row.id, on_not_wanted, NULL);
 		create_failed(sandbox);
-	else
+	} else {
 		sandbox->row.state = change->before;
+	}
 	fail(sandbox, err);
 }
 
@@ -282,7 +318,7 @@ static void refuse(struct sandbox *sandbox, struct err *err)
 			state_names[row->state], rules[change->kind].name);
 }
 
-static void begin(struct sandbox *sandbox)
+static void decide(struct sandbox *sandbox)
 {
 	struct change *change = TAILQ_FIRST(&sandbox->changes);
 	const struct rule *rule = &rules[change->kind];
@@ -318,16 +354,68 @@ static void begin(struct sandbox *sandbox)
 	store_put(sandbox->manager->store, &sandbox->row, on_stored_before, sandbox);
 }
 
+static void believe(struct sandbox *sandbox, const struct provider_answer *answer)
+{
+	enum sandbox_state state = sandbox->row.state;
+	bool cold = answer->state == PROVIDER_COLD;
+
+	if ((answer->state == PROVIDER_RUNNING && state == SANDBOX_RUNNING) ||
+		(answer->state == PROVIDER_PAUSED && state == SANDBOX_PAUSED) ||
+		(cold && state == SANDBOX_PAUSED && sandbox->row.cold) ||
+		(answer->state == PROVIDER_GONE && state == SANDBOX_ERROR))
+		return;
+	log_event(LOG_WARNING, "sandbox is not as it was left", "sandbox", sandbox->row.id, "was",
+		state_names[state], NULL);
+	apply(sandbox, answer);
+	store_put(sandbox->manager->store, &sandbox->row, NULL, NULL);
+}
+
+static void on_looked(const struct provider_answer *answer, const struct err *err, void *data)
+{
+	struct sandbox *sandbox = data;
+
+	if (TAILQ_EMPTY(&sandbox->changes))
+		return; /* it was dropped */
+	if (err) {
+		finish(sandbox, err);
+		return;
+	}
+	believe(sandbox, answer);
+	decide(sandbox);
+}
+
+/* A row is a memory: whether it runs, the provider is asked before one relies on it. */
+static void begin(struct sandbox *sandbox)
+{
+	enum change_kind kind = TAILQ_FIRST(&sandbox->changes)->kind;
+	enum sandbox_state state = sandbox->row.state;
+	struct provider *provider = sandbox->provider;
+
+	if ((kind == CHANGE_RESUME || kind == CHANGE_NOTHING) &&
+		(state == SANDBOX_RUNNING || state == SANDBOX_PAUSED))
+		provider->status(provider, sandbox->row.id, on_looked, sandbox);
+	else
+		decide(sandbox);
+}
+
 static void begin_later(void *data)
 {
 	struct sandbox *sandbox = data;
 
-	begin(sandbox);
+	if (!TAILQ_EMPTY(&sandbox->changes))
+		begin(sandbox);
 }
 
 void sandbox_change(struct sandbox *sandbox, enum change_kind kind, change_done *done, void *data)
 {
+	static const struct err closing = { ERR_CANCELLED, 0, "the manager is stopping" };
 	bool idle = TAILQ_EMPTY(&sandbox->changes);
+
+	if (sandbox->manager->closing) {
+		if (done)
+			done(sandbox, &closing, data);
+		return;
+	}
 	struct change *change = alloc_zero(sizeof *change);
 
 	*change = (struct change){ .kind = kind, .done = done, .data = data };
@@ -361,17 +449,9 @@ bool sandbox_changing(const struct sandbox *sandbox)
 void sandbox_believe(struct sandbox *sandbox, const struct provider_answer *answer)
 {
 	enum sandbox_state state = sandbox->row.state;
-	bool cold = answer->state == PROVIDER_COLD;
-	bool same = (answer->state == PROVIDER_RUNNING && state == SANDBOX_RUNNING) ||
-		    (answer->state == PROVIDER_PAUSED && state == SANDBOX_PAUSED) ||
-		    (cold && state == SANDBOX_PAUSED && sandbox->row.cold);
 
-	if (same || sandbox_changing(sandbox) || state == SANDBOX_DELETED ||
-		state == SANDBOX_DELETING || (state == SANDBOX_ERROR && answer->state == PROVIDER_GONE))
+	if (sandbox_changing(sandbox) || state == SANDBOX_DELETED || state == SANDBOX_DELETING)
 		return;
-	log_event(LOG_WARNING, "sandbox is not as it was left", "sandbox", sandbox->row.id, "was",
-		state_names[state], NULL);
-	apply(sandbox, answer);
-	store_put(sandbox->manager->store, &sandbox->row, NULL, NULL);
+	believe(sandbox, answer);
 	sandbox_arm(sandbox);
 }

@@ -90,6 +90,8 @@ static void on_activity(struct sandbox *sandbox, const struct activity *activity
 
 	(void)data;
 	sandbox->asking = false;
+	if (sandbox->manager->closing)
+		return; /* no answer is no reason to end it */
 	if (sandbox->row.state != SANDBOX_RUNNING || sandbox_changing(sandbox)) {
 		sandbox_arm(sandbox);
 		return;

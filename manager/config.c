@@ -24,7 +24,7 @@ extern char **environ;
 /* clang-format off */
 static const struct option options[] = {
 	{ "host", "SANDBOX_SERVER_HOST", TEXT(host), "H",
-	  "the address to listen on (127.0.0.1); others need SANDBOX_API_KEYS or users" },
+	  "the address to listen on (127.0.0.1); others need SANDBOX_API_KEYS or SANDBOX_JWT_SECRET" },
 	{ "port", "SANDBOX_SERVER_PORT", INT(port, 0, 65535), "N",
 	  "the port to listen on (8080); 0 takes a free one" },
 	{ "env-file", NULL, TEXT(env_file), "F",

@@ -32,7 +32,8 @@ enum {
 	BODY_S = 60,
 	DRAIN_MS = 1500,
 	HOUSEKEEPING_MS = 60 * 1000,
-	DELETED_KEEP_MS = 25 * 3600 * 1000, /* longer than an Idempotency-Key is good for */
+	DELETED_KEEP_MS = 10 * 60 * 1000, /* so that deleting it twice is no error */
+	KEYED_KEEP_MS = 25 * 3600 * 1000, /* longer than an Idempotency-Key is good for */
 };
 
 struct provider *manager_provider(const struct manager *manager, const char *name)
@@ -240,7 +241,8 @@ void manager_forget_deleted(struct manager *manager)
 		next = TAILQ_NEXT(sandbox, link);
 		if (sandbox->row.state != SANDBOX_DELETED || sandbox->holders > 0 ||
 			sandbox_changing(sandbox) || sandbox->asking ||
-			now - sandbox->row.deleted_ms < DELETED_KEEP_MS)
+			now - sandbox->row.deleted_ms <
+				(sandbox->key ? KEYED_KEEP_MS : DELETED_KEEP_MS))
 			continue;
 		store_remove(manager->store, sandbox->row.id, NULL, NULL);
 		sandbox_free(sandbox);
@@ -367,6 +369,7 @@ void manager_close(struct manager *manager)
 	struct sandbox *sandbox;
 
 	manager->stopping = true;
+	manager->closing = true;
 	key_set_free(manager->key_set);
 	end_calls(manager);
 	http_free(manager->http);

@@ -49,7 +49,8 @@ struct manager {
 	size_t reconciling; /* sandboxes that a provider was asked about at the start */
 	bool ready;         /* rows and providers agree */
 	void (*on_ready)(struct manager *manager);
-	bool stopping;
+	bool stopping; /* SIGTERM came */
+	bool closing;  /* nothing is begun any more */
 	size_t ending; /* what is waited for before the loop stops */
 };
 

@@ -6,7 +6,10 @@
 #include "alloc.h"
 #include "buf.h"
 #include "cleanup.h"
+#include "config.h"
 #include "err.h"
+#include "loop.h"
+#include "manager.h"
 #include "sandbox.h"
 #include "tool_server.h"
 
@@ -17,11 +20,14 @@ enum {
 	FRAME_END = 3,
 	END_MAX_BYTES = 4096,
 	REFUSAL_MAX_BYTES = 64 * 1024,
+	HEAD_MS = 30000,  /* the command's start */
+	SPARE_MS = 10000, /* its end is the tool server's to bring about; this is for one that does not */
 };
 
 struct run {
 	struct sandbox *sandbox;
 	struct fetch *fetch;
+	struct loop_timer *silence; /* until the answer begins */
 	struct run_events events;
 	void *data;
 	unsigned status;
@@ -34,6 +40,7 @@ struct run {
 
 static void run_free(struct run *run)
 {
+	loop_timer_free(run->silence);
 	buf_release(&run->end);
 	free(run);
 }
@@ -45,6 +52,7 @@ static void on_head(struct fetch *fetch, unsigned status, int64_t length, void *
 	(void)fetch;
 	(void)length;
 	run->status = status;
+	loop_timer_stop(run->silence);
 }
 
 /* Takes what it can of the frame's bytes; 0: not now. */
@@ -150,20 +158,37 @@ static void on_end(struct fetch *fetch, const struct err *err, void *data)
 	run_free(run);
 }
 
+static void on_silence(void *data)
+{
+	struct run *run = data;
+	struct err err;
+
+	err_set(&err, ERR_TIMEOUT, "the sandbox's tool server does not answer: try again, or pause "
+				   "and resume the sandbox");
+	fetch_cancel(run->fetch);
+	run->events.end(NULL, &err, run->data);
+	run_free(run);
+}
+
 struct run *run_start(struct sandbox *sandbox, const json_t *request,
 	const struct run_events *events, void *data)
 {
 	static const struct fetch_events fetch_events = { on_head, on_piece, NULL, on_end };
 	struct run *run = alloc_zero(sizeof *run);
 	AUTO_FREE char *body = json_dumps(request, JSON_COMPACT);
+	int64_t timeout_s = json_integer_value(json_object_get(request, "timeout"));
+	int64_t longest = sandbox->manager->config->max_timeout;
 	struct fetch_spec spec = {
 		.method = "POST",
 		.headers = { "Content-Type: application/json" },
 		.body = body,
 		.body_len = strlen(body),
+		.total_ms = (timeout_s ? timeout_s : longest) * 1000 + SPARE_MS,
 	};
 
 	run->sandbox = sandbox;
+	run->silence = loop_timer_new(sandbox->manager->loop, on_silence, run);
+	loop_timer_set(run->silence, HEAD_MS);
 	run->events = *events;
 	run->data = data;
 	buf_init(&run->end, REFUSAL_MAX_BYTES);

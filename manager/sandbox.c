@@ -27,10 +27,11 @@ static void add_key(struct sandbox *sandbox)
 	if (!row->idempotency_key)
 		return;
 	sandbox->key = alloc_printf("%s %s", row->owner, row->idempotency_key);
-	if (strmap_find(map, sandbox->key))
-		free(steal_ptr(&sandbox->key));
-	else
-		strmap_add(map, sandbox->key, sandbox);
+	/* Rows come oldest first: the newest use of a key is the one that holds. */
+	struct sandbox *older = strmap_find(map, sandbox->key);
+	if (older)
+		sandbox_forget_key(older);
+	strmap_add(map, sandbox->key, sandbox);
 }
 
 void sandbox_forget_key(struct sandbox *sandbox)
@@ -190,8 +191,8 @@ static int remember_port(struct sandbox *sandbox, uint16_t port, struct err *err
 	if (port == config->mcp_port || port == config->code_port || has_port(ports, port))
 		return 0;
 	if (json_array_size(ports) == PORTS_MAX)
-		return err_set(err, ERR_LIMIT,
-			"a sandbox may expose %d ports: stop using one that is exposed", PORTS_MAX);
+		return err_set(err, ERR_CONFLICT,
+			"a sandbox may expose %d ports, and has: use one of them", PORTS_MAX);
 	json_array_append_new(ports, json_integer(port));
 	free(sandbox->row.ports);
 	sandbox->row.ports = json_dumps(ports, JSON_COMPACT);

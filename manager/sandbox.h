@@ -19,7 +19,14 @@ struct manager;
 struct provider;
 struct provider_answer;
 
-enum change_kind { CHANGE_CREATE, CHANGE_RESUME, CHANGE_PAUSE, CHANGE_COOL, CHANGE_DELETE };
+enum change_kind {
+	CHANGE_CREATE,
+	CHANGE_RESUME,
+	CHANGE_PAUSE,
+	CHANGE_COOL,
+	CHANGE_DELETE,
+	CHANGE_NOTHING, /* behind those that wait, its row is made to agree with the provider */
+};
 
 struct sandbox {
 	struct manager *manager;

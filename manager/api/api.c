@@ -153,6 +153,11 @@ void api_call_free(struct api_call *call)
 {
 	if (call->free_own)
 		call->free_own(call->own);
+	call->free_own = NULL;
+	if (call->waits) {
+		call->over = true;
+		return;
+	}
 	if (call->sandbox)
 		sandbox_release(call->sandbox);
 	json_decref(call->body);

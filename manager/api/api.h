@@ -81,6 +81,8 @@ struct api_call {
 	char id[SANDBOX_ID_LEN + 1]; /* from the path */
 	json_t *body;                /* checked, with the canonical names; {} where there is none */
 	struct sandbox *sandbox;     /* held; for ROUTE_SANDBOX */
+	bool waits;                  /* for its sandbox, in api_when_running() */
+	bool over;                   /* answered meanwhile: freed when that ends */
 	void *own;                   /* the handler's; */
 	void (*free_own)(void *own);
 };

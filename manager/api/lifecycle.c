@@ -98,38 +98,56 @@ struct waiting {
 	api_fn *then;
 };
 
+/* Whether anybody still wants to know; frees what the wait took. */
+static bool waited(struct waiting *waiting, api_fn **then)
+{
+	struct api_call *call = waiting->call;
+
+	*then = waiting->then;
+	free(waiting);
+	call->waits = false;
+	if (!call->over)
+		return true;
+	api_call_free(call);
+	return false;
+}
+
 static void on_runs(struct sandbox *sandbox, const struct err *err, void *data)
 {
-	struct waiting *waiting = data;
-	struct api_call *call = waiting->call;
-	api_fn *then = waiting->then;
+	struct api_call *call = ((struct waiting *)data)->call;
+	api_fn *then;
 
 	(void)sandbox;
-	free(waiting);
+	if (!waited(data, &then))
+		return;
 	if (err)
 		api_fail(call, err);
 	else
 		then(call);
 }
 
-void api_when_running(struct api_call *call, api_fn *then)
+/* What was under way has ended, and its state is the provider's word. */
+static void on_looked(struct sandbox *sandbox, const struct err *err, void *data)
 {
-	struct sandbox *sandbox = call->sandbox;
-	struct waiting *waiting;
+	struct api_call *call = ((struct waiting *)data)->call;
+	const struct sandbox_row *row = &sandbox->row;
+	api_fn *then;
 
-	if (!api_exists(call))
-		return;
-	if (sandbox->row.state == SANDBOX_RUNNING && !sandbox_changing(sandbox)) {
-		then(call);
-		return;
-	}
-	if (sandbox->row.state == SANDBOX_PAUSED && !sandbox->row.auto_resume &&
-		!sandbox_changing(sandbox)) {
+	if (err || row->state == SANDBOX_RUNNING) {
+		on_runs(sandbox, err, data);
+	} else if (row->state != SANDBOX_PAUSED || row->auto_resume) {
+		sandbox_change(sandbox, CHANGE_RESUME, on_runs, data);
+	} else if (waited(data, &then)) {
 		api_refuse(call, 409, "paused",
 			"The sandbox is paused: resume it with POST /sandboxes/connect");
-		return;
 	}
-	waiting = alloc_zero(sizeof *waiting);
+}
+
+void api_when_running(struct api_call *call, api_fn *then)
+{
+	struct waiting *waiting = alloc_zero(sizeof *waiting);
+
 	*waiting = (struct waiting){ call, then };
-	sandbox_change(sandbox, CHANGE_RESUME, on_runs, waiting);
+	call->waits = true;
+	sandbox_change(call->sandbox, CHANGE_NOTHING, on_looked, waiting);
 }

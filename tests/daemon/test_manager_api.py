@@ -134,7 +134,7 @@ def test_ports_are_limited(manager: Manager) -> None:
         for port in range(2000, 2064):
             post(manager, "/sandboxes/expose-port", {"sandbox_id": box, "port": port}).fine()
         one_more = post(manager, "/sandboxes/expose-port", {"sandbox_id": box, "port": 2064})
-        assert "64 ports" in one_more.refused(429, "limit")
+        assert "64 ports" in one_more.refused(409, "conflict")
 
 
 def test_pause_and_connect(manager: Manager) -> None:
