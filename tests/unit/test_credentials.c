@@ -107,8 +107,8 @@ static void with_nothing_configured_there_is_one_owner(void)
 	CHECK(credentials_open(c));
 	CHECK_INT(ask(c, NULL, NULL), CREDENTIALS_FINE);
 	CHECK_TEXT(who.owner, "local");
-	CHECK_INT(ask(c, "Bearer whatever", "x"), CREDENTIALS_FINE);
-	CHECK_TEXT(who.owner, "local");
+	CHECK_INT(ask(c, "Bearer whatever", NULL), CREDENTIALS_REFUSED);
+	CHECK_INT(ask(c, NULL, "whatever"), CREDENTIALS_REFUSED);
 	/* Whoever has logged in is himself, and where that is asked for it is needed. */
 	AUTO_FREE char *token =
 		credentials_issue(c, &(struct identity){ "sandbox_test", false }, NOW, 60);

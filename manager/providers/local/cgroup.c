@@ -20,7 +20,7 @@
 #define MOUNT "/sys/fs/cgroup"
 
 enum {
-	SETTLE_MS = 5000, /* how long freezing and dying may take */
+	THAW_EVERY = 50, SETTLE_MS = 5000, /* how long freezing and dying may take */
 	CGROUP2_MAGIC = 0x63677270,
 	SMALL_FILE = 64 * 1024,
 };
@@ -115,33 +115,46 @@ static bool has_settled(const struct cgroups *cgroups, const char *id, bool froz
 	return file_has(cgroups, id, "freezer.state", NULL, frozen ? "FROZEN" : "THAWED");
 }
 
-static int await(const struct cgroups *cgroups, const char *id, bool frozen)
+/* A v1 group can stay half frozen where a process was born meanwhile: it is told again, and now and
+ * then let go, as runc does. */
+static void tell_again(const char *path, bool frozen, int turn)
 {
-	for (int64_t until = now_ms() + SETTLE_MS; now_ms() < until; poll(NULL, 0, 1))
+	if (frozen && turn % THAW_EVERY == 0)
+		write_file(path, "THAWED");
+	write_file(path, frozen ? "FROZEN" : "THAWED");
+}
+
+static int settle(const struct cgroups *cgroups, const char *id, const char *path, bool frozen)
+{
+	int64_t until = now_ms() + SETTLE_MS;
+
+	for (int turn = 1; now_ms() < until; turn++) {
 		if (has_settled(cgroups, id, frozen))
 			return 0;
+		poll(NULL, 0, 1);
+		if (cgroups->kind != CGROUP_V2)
+			tell_again(path, frozen, turn);
+	}
 	errno = ETIMEDOUT;
 	return -1;
 }
 
 int cgroup_freeze(const struct cgroups *cgroups, const char *id, bool frozen, struct err *err)
 {
+	bool v2 = cgroups->kind == CGROUP_V2;
+	const char *words[] = { v2 ? "0" : "THAWED", v2 ? "1" : "FROZEN" };
 	char path[PATH_MAX];
 
 	if (!cgroups->freezer)
 		return err_set(err, ERR_CONFLICT,
 			"this machine has no freezer for a sandbox: pause it cold");
-	if (cgroups->kind == CGROUP_V2) {
-		name_file(path, cgroups, NULL, id, "cgroup.freeze");
-		if (write_file(path, frozen ? "1" : "0") == 0 && await(cgroups, id, frozen) == 0)
-			return 0;
-	} else {
-		name_file(path, cgroups, "freezer", id, "freezer.state");
-		if (write_file(path, frozen ? "FROZEN" : "THAWED") == 0 &&
-			await(cgroups, id, frozen) == 0)
-			return 0;
-	}
-	return err_sys(err, "%s the processes of %s", frozen ? "freeze" : "thaw", id);
+	name_file(path, cgroups, v2 ? NULL : "freezer", id, v2 ? "cgroup.freeze" : "freezer.state");
+	if (write_file(path, words[frozen]) == 0 && settle(cgroups, id, path, frozen) == 0)
+		return 0;
+	err_sys(err, "%s the processes of %s", frozen ? "freeze" : "thaw", id);
+	if (frozen)
+		write_file(path, words[0]); /* never half of them */
+	return -1;
 }
 
 int64_t cgroup_memory(const struct cgroups *cgroups, const char *id)
