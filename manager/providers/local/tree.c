@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,7 +13,7 @@
 #include "cleanup.h"
 #include "err.h"
 
-enum { DEPTH_MAX = 64 };
+enum { DEPTH_MAX = 64, NOBODY = 65534 };
 
 int tree_make_dir(const char *path, mode_t mode, uid_t owner, struct err *err)
 {
@@ -98,29 +99,58 @@ int tree_copy_public(const char *from, const char *to, struct err *err)
 	return copy_public(from, to, DEPTH_MAX, err);
 }
 
-static int remove_at(int parent, const char *name, int depth)
+struct removal {
+	int top; /* of the tree */
+	unsigned moved;
+};
+
+/* What lies too deep is moved to the top, and removed from there in another round. */
+static int move_up(struct removal *removal, int parent, const char *name)
+{
+	char fresh[32];
+
+	do
+		snprintf(fresh, sizeof fresh, ".moved-%u", removal->moved++);
+	while (renameat2(parent, name, removal->top, fresh, RENAME_NOREPLACE) < 0 &&
+		errno == EEXIST);
+	return faccessat(parent, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : -1;
+}
+
+static int remove_at(struct removal *removal, int parent, const char *name, int depth)
 {
 	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -1;
+	if (depth == 0)
+		return move_up(removal, parent, name);
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	AUTO_CLOSEDIR DIR *dir = fd >= 0 && depth > 0 ? fdopendir(fd) : NULL;
+	AUTO_CLOSEDIR DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *entry;
 	if (!dir) {
 		cleanup_close(&fd);
 		return -1;
 	}
+	if (depth == DEPTH_MAX)
+		removal->top = fd;
 	while ((entry = readdir(dir)))
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-			remove_at(fd, entry->d_name, depth - 1) < 0)
+			remove_at(removal, fd, entry->d_name, depth - 1) < 0)
 			return -1;
 	return unlinkat(parent, name, AT_REMOVEDIR);
 }
 
 int tree_remove(const char *path, struct err *err)
 {
-	return remove_at(AT_FDCWD, path, DEPTH_MAX) < 0 ? err_sys(err, "remove %s", path) : 0;
+	struct removal removal = { .top = -1 };
+	unsigned before;
+
+	do {
+		before = removal.moved;
+		if (remove_at(&removal, AT_FDCWD, path, DEPTH_MAX) == 0)
+			return 0;
+	} while (errno == ENOTEMPTY && removal.moved > before);
+	return err_sys(err, "remove %s", path);
 }
 
 int tree_keep_only(const char *path, const char *name, struct err *err)
@@ -135,4 +165,36 @@ int tree_keep_only(const char *path, const char *name, struct err *err)
 			return -1;
 	}
 	return dir ? 0 : err_sys(err, "look through %s", path);
+}
+
+static int shift_at(int parent, const char *name, uint32_t by, int depth)
+{
+	struct stat st;
+	AUTO_CLOSE int fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -1;
+	uid_t uid = (st.st_uid == NOBODY ? 0 : st.st_uid) + by;
+	gid_t gid = (st.st_gid == NOBODY ? 0 : st.st_gid) + by;
+	if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+		return -1;
+	if (!S_ISDIR(st.st_mode) || depth == 0)
+		return 0;
+	int inside = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_CLOSEDIR DIR *dir = inside >= 0 ? fdopendir(inside) : NULL;
+	struct dirent *entry;
+	if (!dir) {
+		cleanup_close(&inside);
+		return -1;
+	}
+	while ((entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+			shift_at(inside, entry->d_name, by, depth - 1) < 0)
+			return -1;
+	return 0;
+}
+
+int tree_shift(const char *path, uint32_t by, struct err *err)
+{
+	return shift_at(AT_FDCWD, path, by, DEPTH_MAX) < 0 ? err_sys(err, "hand over %s", path) : 0;
 }

@@ -5,6 +5,7 @@
  * Files and directories of the engine's own, which no sandbox can write: nothing here is fit for
  * trees of others. Blocking; any thread.
  */
+#include <stdint.h>
 #include <sys/types.h>
 
 struct err;
@@ -24,6 +25,9 @@ int tree_copy_public(const char *from, const char *to, struct err *err);
 
 /* Removes a file or directory and all below it. Nothing there is no error. */
 int tree_remove(const char *path, struct err *err);
+
+/* Gives it and all below to owners whose ids are larger by that; nobody counts as root. */
+int tree_shift(const char *path, uint32_t by, struct err *err);
 
 /* Removes all that a directory has but `name`. */
 int tree_keep_only(const char *dir, const char *name, struct err *err);
