@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/api.h"
 #include "auth/users_command.h"
@@ -13,6 +14,7 @@
 #include "manager.h"
 #include "notify.h"
 #include "providers/local/doctor.h"
+#include "providers/local/rootless.h"
 
 static int refuse(const struct err *err)
 {
@@ -27,12 +29,23 @@ static void on_ready(struct manager *manager)
 	notify_state("READY=1");
 }
 
+static bool uses_local(const struct config *config)
+{
+	bool uses = strcmp(config->provider, "local") == 0;
+
+	for (size_t i = 0; i < config->providers.count; i++)
+		uses |= strcmp(config->providers.items[i], "local") == 0;
+	return uses;
+}
+
 static int serve(const struct config *config)
 {
 	struct manager manager;
 	struct err err;
 
 	config_log();
+	if (geteuid() != 0 && uses_local(config) && rootless_enter(config->data_dir, &err) < 0)
+		return refuse(&err);
 	if (manager_open(&manager, config, on_ready, &err) < 0)
 		return refuse(&err);
 	int failed = manager_run(&manager, &err);
@@ -57,8 +70,8 @@ static int doctor(const struct config *config)
 
 	if (manager_make_data_dir(config->data_dir, &err) < 0)
 		return refuse(&err);
-	return local_doctor(config->data_dir, config->oci_runtime, stdout) ? EXIT_FAILURE :
-									     EXIT_SUCCESS;
+	return local_doctor(config->data_dir, config->oci_runtime, stdout) ? EXIT_FAILURE
+									   : EXIT_SUCCESS;
 }
 
 /* `user add …`, `doctor`, `openapi`: what stands behind the word is theirs. */
@@ -71,9 +84,9 @@ static int run_command(int argc, char **argv, const struct config *config)
 	if (strcmp(argv[1], "openapi") == 0)
 		return print_openapi();
 	if (strcmp(argv[1], "user") == 0)
-		return users_command(argc - 2, argv + 2, config->database_url, &err) < 0 ?
-			       refuse(&err) :
-			       EXIT_SUCCESS;
+		return users_command(argc - 2, argv + 2, config->database_url, &err) < 0
+			       ? refuse(&err)
+			       : EXIT_SUCCESS;
 	err_set(&err, ERR_INVALID, "there is no command '%.64s': see --help", argv[1]);
 	return refuse(&err);
 }

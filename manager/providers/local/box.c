@@ -116,8 +116,7 @@ static int write_init(const char *dir, pid_t pid, struct err *err)
 	return tree_write(path, text, 0600, 0, err);
 }
 
-/* The pidfd of the process that is written down, or -1 where it is no more. */
-static int find_init(const char *dir)
+int box_find_init(const char *dir)
 {
 	char boot[BOOT_ID_LEN + 1], then[BOOT_ID_LEN + 1] = "";
 	int pid;
@@ -135,7 +134,7 @@ static int find_init(const char *dir)
 	return steal_fd(&fd);
 }
 
-static pid_t pid_of(const char *dir)
+pid_t box_init_pid(const char *dir)
 {
 	AUTO_FREE char *path = alloc_printf("%s/init", dir);
 	AUTO_FREE char *text = slurp(path, 256, NULL);
@@ -153,7 +152,7 @@ static bool has_ended(int pidfd)
 void box_find(const struct site *site, const char *id, struct live *live)
 {
 	AUTO_FREE char *dir = box_dir(site, id);
-	AUTO_CLOSE int init = find_init(dir);
+	AUTO_CLOSE int init = box_find_init(dir);
 
 	*live = (struct live)LIVE_NONE;
 	if (init < 0 || has_ended(init))
@@ -230,8 +229,8 @@ static int remove_files(const char *dir, struct err *err)
 
 	for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
 		AUTO_FREE char *path = alloc_printf("%s/%s", dir, first[i]);
-		if (unlink(path) < 0 && errno != ENOENT)
-			return err_sys(err, "remove %s", path);
+		if (tree_remove(path, err) < 0)
+			return -1;
 	}
 	return tree_remove(dir, err);
 }
@@ -294,15 +293,17 @@ static int create(const struct site *site, const struct record *record, const ch
 	AUTO_CLOSE int idmap = -1;
 	AUTO_CLOSE int loop = -1;
 	char device[32];
+	uint32_t first = site_first_id(site, record->slot);
 
 	if (template_find(site, record->template, &template, err) < 0 ||
 		network_write_files(record, dir, err) < 0 ||
 		bundle_write(site, record, dir, err) < 0 ||
-		idmap_open(site_first_id(record->slot), ID_RANGE, &idmap, err) < 0 ||
-		disk_attach(disk, &loop, device, err) < 0)
+		(!site->rootless && idmap_open(first, ID_RANGE, &idmap, err) < 0) ||
+		(!site->rootless && disk_attach(disk, &loop, device, err) < 0))
 		return -1;
 	struct stage stage = { .dir = site->stage,
-		.device = device,
+		.device = site->rootless ? NULL : device,
+		.disk = disk,
 		.layers_len = template.layers_len,
 		.usr_mask = template.usr_mask,
 		.tools = site->tools,
@@ -310,7 +311,7 @@ static int create(const struct site *site, const struct record *record, const ch
 		.resolv = resolv,
 		.hosts = record->network == NETWORK_ALLOW ? hosts : NULL,
 		.idmap = idmap,
-		.first = site_first_id(record->slot) };
+		.first = first };
 	for (int i = 0; i < template.layers_len; i++)
 		stage.layers[i] = template.layers[i];
 	if (runtime_create(site, record->id, dir, &stage, lock_fd, pid, err) < 0)
@@ -372,7 +373,7 @@ static int make_files(const struct site *site, const struct record *record, cons
 
 	if (access(disk, F_OK) < 0 && disk_make(site, disk, record->limits.disk_mb, err) < 0)
 		return -1;
-	return tree_write(token_path, line, 0400, site_first_id(record->slot) + USER_ID, err);
+	return tree_write(token_path, line, 0400, site_first_id(site, record->slot) + USER_ID, err);
 }
 
 int box_make(const struct site *site, struct record *record, const char *token, struct live *live,
@@ -420,10 +421,10 @@ int box_connect(const struct site *site, const struct record *record, int *helpe
 
 	if (lock(dir, &lock_fd, err) < 0)
 		return -1;
-	init = find_init(dir);
+	init = box_find_init(dir);
 	if (init < 0 || has_ended(init))
 		return err_set(err, ERR_CONFLICT, "sandbox %s does not run", record->id);
-	if (network_start(site, record, pid_of(dir), &started, &ready, err) < 0)
+	if (network_start(site, record, box_init_pid(dir), &started, &ready, err) < 0)
 		return -1;
 	if (network_await(ready, err) < 0) {
 		network_stop(started);

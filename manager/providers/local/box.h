@@ -14,6 +14,7 @@
  *	                                   from when it answers until it is to end
  */
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "provider.h"
 #include "record.h"
@@ -55,6 +56,11 @@ int box_claim(const struct site *site, struct record *record, struct err *err);
 
 /* Its processes, by the kernel's word; where it does not run, LIVE_NONE. */
 void box_find(const struct site *site, const char *id, struct live *live);
+
+/* The first process that is written down in a sandbox's directory: its pidfd (the caller's), -1
+ * where it is no more; and its pid. */
+int box_find_init(const char *dir);
+pid_t box_init_pid(const char *dir);
 
 void live_release(struct live *live);
 

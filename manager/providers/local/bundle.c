@@ -192,29 +192,31 @@ static json_t *resources(const struct site *site, const struct record *record)
 	return all;
 }
 
-static json_t *namespaces(void)
+static json_t *namespaces(const struct site *site)
 {
 	static const char *const types[] = { "user", "pid", "network", "ipc", "uts", "mount",
 		"cgroup" };
 	json_t *array = json_array();
+	size_t len = site->cgroups.kind == CGROUP_NONE ? LEN(types) - 1 : LEN(types);
 
-	for (size_t i = 0; i < LEN(types); i++)
+	for (size_t i = 0; i < len; i++)
 		json_array_append_new(array, json_pack("{s:s}", "type", types[i]));
 	return array;
 }
 
-static json_t *mapping(unsigned slot)
+static json_t *mapping(const struct site *site, unsigned slot)
 {
 	return json_pack("[{s:i, s:I, s:i}]", "containerID", 0, "hostID",
-		(json_int_t)site_first_id(slot), "size", ID_RANGE);
+		(json_int_t)site_first_id(site, slot), "size", ID_RANGE);
 }
 
 static json_t *linux_of(const struct site *site, const struct record *record)
 {
-	json_t *all = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "namespaces", namespaces(),
-		"uidMappings", mapping(record->slot), "gidMappings", mapping(record->slot),
-		"resources", resources(site, record), "seccomp", seccomp_profile(), "maskedPaths",
-		texts(masked, LEN(masked)), "readonlyPaths", texts(read_only, LEN(read_only)));
+	json_t *all = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "namespaces",
+		namespaces(site), "uidMappings", mapping(site, record->slot), "gidMappings",
+		mapping(site, record->slot), "resources", resources(site, record), "seccomp",
+		seccomp_profile(), "maskedPaths", texts(masked, LEN(masked)), "readonlyPaths",
+		texts(read_only, LEN(read_only)));
 
 	if (site->cgroups.kind != CGROUP_NONE)
 		json_object_set_new(all, "cgroupsPath", json_sprintf("/sandbox/%s", record->id));

@@ -22,6 +22,7 @@
 #include "err.h"
 #include "site.h"
 #include "slurp.h"
+#include "tree.h"
 
 enum {
 	MIB = 1024 * 1024,
@@ -108,6 +109,8 @@ int disk_make(const struct site *site, const char *path, int64_t disk_mb, struct
 {
 	AUTO_FREE char *formatted = NULL;
 
+	if (site->rootless)
+		return tree_make_dir(path, 0700, 0, err);
 	if (find_formatted(site, disk_mb, &formatted, err) < 0)
 		return -1;
 	AUTO_FREE char *draft = alloc_printf("%s.new", path);

@@ -10,7 +10,8 @@
 struct err;
 struct site;
 
-/* Makes `path`, an empty disk, as a copy of one that was formatted before. */
+/* Makes `path`, an empty disk, as a copy of one that was formatted before. Without rights of root
+ * it is a directory, without a bound. */
 int disk_make(const struct site *site, const char *path, int64_t disk_mb, struct err *err);
 
 /*

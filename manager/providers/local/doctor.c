@@ -1,11 +1,13 @@
 #include "doctor.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "alloc.h"
@@ -14,6 +16,7 @@
 #include "err.h"
 #include "idmap.h"
 #include "program.h"
+#include "rootless.h"
 #include "site.h"
 #include "slurp.h"
 
@@ -93,12 +96,14 @@ static void check_cgroups(struct doctor *doctor, const struct cgroups *cgroups)
 		{ "freezer", cgroups->freezer },
 	};
 
+	const char *mend = geteuid() == 0 ? "boot with cgroup_enable=memory swapaccount=1, or "
+					    "systemd.unified_cgroup_hierarchy=1"
+					  : "run the manager as root";
+
 	report(doctor, WANTED, cgroups->kind != CGROUP_NONE, "control groups", kinds[cgroups->kind],
 		"run as root; mount -t cgroup2 none /sys/fs/cgroup");
 	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
-		report(doctor, WANTED, limits[i].there, limits[i].what, "",
-			"boot with cgroup_enable=memory swapaccount=1, or "
-			"systemd.unified_cgroup_hierarchy=1");
+		report(doctor, WANTED, limits[i].there, limits[i].what, "", mend);
 }
 
 static void check_device(struct doctor *doctor, const char *path, const char *mend)
@@ -134,13 +139,55 @@ static void check_ids(struct doctor *doctor, const char *data_dir)
 		"template host needs /usr on ext4, xfs, btrfs or tmpfs: take another one");
 }
 
-static void check_filesystems(struct doctor *doctor)
+static void check_filesystem(struct doctor *doctor, const char *name, const char *mend)
 {
 	AUTO_FREE char *list = slurp("/proc/filesystems", FILE_MAX, NULL);
+	AUTO_FREE char *line = alloc_printf("\t%s\n", name);
 
-	report(doctor, NEEDED, list && strstr(list, "overlay\n"), "overlayfs", "",
-		"modprobe overlay");
-	report(doctor, NEEDED, list && strstr(list, "ext4\n"), "ext4", "", "modprobe ext4");
+	report(doctor, NEEDED, list && strstr(list, line), name, "", mend);
+}
+
+/* ---- who runs the manager ---- */
+
+static void check_root(struct doctor *doctor, const char *data_dir)
+{
+	report(doctor, NEEDED, true, "user", "root", "");
+	check_program(doctor, NEEDED, "mkfs.ext4", "e2fsprogs");
+	check_device(doctor, "/dev/loop-control", "modprobe loop");
+	check_filesystem(doctor, "ext4", "modprobe ext4");
+	check_ids(doctor, data_dir);
+}
+
+static void check_range(struct doctor *doctor, const char *file)
+{
+	AUTO_FREE char *what = alloc_printf("65536 ids in %s", file);
+	AUTO_FREE char *found = alloc_printf("from %u up", rootless_range(file));
+
+	report(doctor, NEEDED, rootless_range(file) != 0, what, found,
+		"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER, with a range "
+		"of its own");
+}
+
+static bool may_make_namespace(void)
+{
+	int status;
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(unshare(CLONE_NEWUSER) == 0 && unshare(CLONE_NEWNS) == 0 ? 0 : 1);
+	return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+static void check_ordinary(struct doctor *doctor)
+{
+	report(doctor, WANTED, false, "user", "",
+		"ordinary: sandboxes share one range of ids and have no limits; run as root");
+	check_program(doctor, NEEDED, "newuidmap", "uidmap");
+	check_program(doctor, NEEDED, "newgidmap", "uidmap");
+	check_range(doctor, "/etc/subuid");
+	check_range(doctor, "/etc/subgid");
+	report(doctor, NEEDED, may_make_namespace(), "user namespaces", "",
+		"as root: sysctl user.max_user_namespaces=65536 kernel.unprivileged_userns_clone=1");
 }
 
 int local_doctor(const char *data_dir, const char *oci_runtime, FILE *out)
@@ -149,15 +196,15 @@ int local_doctor(const char *data_dir, const char *oci_runtime, FILE *out)
 	struct cgroups cgroups;
 
 	cgroups_probe(&cgroups);
-	report(&doctor, NEEDED, geteuid() == 0, "user", "root", "run the manager as root");
+	if (geteuid() == 0)
+		check_root(&doctor, data_dir);
+	else
+		check_ordinary(&doctor);
 	check_runtime(&doctor, oci_runtime, &cgroups);
 	check_program(&doctor, NEEDED, "slirp4netns", "slirp4netns");
 	check_program(&doctor, NEEDED, "nft", "nftables");
-	check_program(&doctor, NEEDED, "mkfs.ext4", "e2fsprogs");
-	check_device(&doctor, "/dev/net/tun", "modprobe tun");
-	check_device(&doctor, "/dev/loop-control", "modprobe loop");
-	check_filesystems(&doctor);
-	check_ids(&doctor, data_dir);
+	check_device(&doctor, "/dev/net/tun", "as root: modprobe tun; chmod 666 /dev/net/tun");
+	check_filesystem(&doctor, "overlay", "modprobe overlay");
 	check_cgroups(&doctor, &cgroups);
 	check_host_template(&doctor);
 	return doctor.needs;

@@ -204,7 +204,39 @@ static void version_of(char out[64])
 		(long long)usr.st_mtim.tv_sec, (long long)bin.st_mtim.tv_sec);
 }
 
-static int make(const char *dir, struct err *err)
+/*
+ * Where ids cannot be shifted, files of the host's root are nobody's inside, and sudo, which must
+ * be root's, needs copies of its own.
+ */
+static int copy_sudo(const char *mask, struct err *err)
+{
+	static const char *const parts[] = { "bin", "bin/sudo", "libexec", "libexec/sudo", "lib",
+		"lib/sudo" };
+
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i += 2) {
+		AUTO_FREE char *parent = join(mask, parts[i]);
+		AUTO_FREE char *from = join("/usr", parts[i + 1]);
+		AUTO_FREE char *to = join(mask, parts[i + 1]);
+		if (access(from, R_OK) == 0 && (tree_make_dir(parent, 0755, 0, err) < 0 ||
+						       tree_copy_public(from, to, err) < 0))
+			return -1;
+	}
+	return 0;
+}
+
+/* All of it is to be root's inside. */
+static int hand_over(const struct site *site, const char *draft, const char *mask, struct err *err)
+{
+	AUTO_FREE char *sudo = join(mask, "bin/sudo");
+
+	if (copy_sudo(mask, err) < 0 || tree_shift(draft, site_first_id(site, 0), err) < 0)
+		return -1;
+	if (chmod(sudo, 04755) < 0 && errno != ENOENT)
+		return err_sys(err, "make %s", sudo);
+	return 0;
+}
+
+static int make(const struct site *site, const char *dir, struct err *err)
 {
 	AUTO_FREE char *draft = alloc_printf("%s.new", dir);
 	AUTO_FREE char *skeleton = join(draft, "skeleton");
@@ -212,6 +244,8 @@ static int make(const char *dir, struct err *err)
 
 	if (tree_remove(draft, err) < 0 || tree_make_dir(draft, 0755, 0, err) < 0 ||
 		fill(skeleton, err) < 0 || usr_mask_make("/usr", mask, err) < 0)
+		return -1;
+	if (site->rootless && hand_over(site, draft, mask, err) < 0)
 		return -1;
 	return rename(draft, dir) < 0 ? err_sys(err, "make %s", dir) : 0;
 }
@@ -229,7 +263,7 @@ int host_template_find(const struct site *site, struct template *out, struct err
 	if (access(dir, F_OK) < 0) {
 		result = tree_make_dir(base, 0755, 0, err);
 		if (result == 0)
-			result = make(dir, err);
+			result = make(site, dir, err);
 	}
 	pthread_mutex_unlock(&lock);
 	if (result < 0)

@@ -12,8 +12,9 @@ static const char *base_name(const char *path)
 }
 
 /* Limits that this machine cannot set: said, rather than pretended. */
-static json_t *limits_not_set(const struct cgroups *cgroups)
+static json_t *limits_not_set(const struct site *site)
 {
+	const struct cgroups *cgroups = &site->cgroups;
 	const struct {
 		const char *name;
 		bool set;
@@ -23,6 +24,7 @@ static json_t *limits_not_set(const struct cgroups *cgroups)
 		{ "cpus", cgroups->cpu },
 		{ "pids", cgroups->pids },
 		{ "devices", cgroups->devices },
+		{ "disk", !site->rootless },
 	};
 	json_t *array = json_array();
 
@@ -36,11 +38,11 @@ static json_t *isolation(const struct local *local, const struct sandbox *sandbo
 {
 	static const char *const networks[] = { "internet", "none", "allow" };
 
-	return json_pack("{s:s, s:s, s:I, s:i, s:s, s:o}", "kind", "namespaces", "runtime",
+	return json_pack("{s:s, s:s, s:I, s:i, s:b, s:s, s:o}", "kind", "namespaces", "runtime",
 		base_name(local->site.runtime), "first_id",
-		(json_int_t)site_first_id(sandbox->record.slot), "ids", ID_RANGE, "network",
-		networks[sandbox->record.network], "limits_not_set",
-		limits_not_set(&local->site.cgroups));
+		(json_int_t)site_first_id(&local->site, sandbox->record.slot), "ids", ID_RANGE,
+		"ids_shared", local->site.rootless, "network", networks[sandbox->record.network],
+		"limits_not_set", limits_not_set(&local->site));
 }
 
 json_t *info_of(const struct local *local, const struct sandbox *sandbox)

@@ -160,7 +160,9 @@ static enum step step_for(const struct sandbox *sandbox, enum wish wish)
 	case WISH_CONNECTED:
 		return sandbox->live.init >= 0 && sandbox->live.helper < 0 ? CONNECT : NOTHING;
 	case WISH_FROZEN:
-		return state == PROVIDER_RUNNING ? FREEZE : NOTHING;
+		if (state != PROVIDER_RUNNING)
+			return NOTHING;
+		return sandbox->local->site.cgroups.freezer ? FREEZE : STOP;
 	case WISH_COLD:
 		return STOP;
 	case WISH_GONE:

@@ -234,7 +234,8 @@ int network_await(int ready, struct err *err)
 		return 0;
 	if (poll(&readable, 1, READY_MS) <= 0 || read(fd, &byte, 1) != 1)
 		return err_set(err, ERR_IO,
-			"slirp4netns did not start: it needs /dev/net/tun (modprobe tun)");
+			"slirp4netns did not start: it needs /dev/net/tun (modprobe tun; chmod 666 "
+			"/dev/net/tun where the manager is not root)");
 	return 0;
 }
 

@@ -1,6 +1,8 @@
 #include "site.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +12,7 @@
 #include "cleanup.h"
 #include "program.h"
 #include "err.h"
+#include "slurp.h"
 #include "tools.h"
 #include "tree.h"
 
@@ -42,8 +45,9 @@ static int find_programs(struct site *site, const char *runtime, struct err *err
 {
 	if (find_runtime(site, runtime, err) < 0 ||
 		need("slirp4netns", "slirp4netns", &site->slirp, err) < 0 ||
-		need("nft", "nftables", &site->nft, err) < 0 ||
-		need("mkfs.ext4", "e2fsprogs", &site->mkfs, err) < 0)
+		need("nft", "nftables", &site->nft, err) < 0)
+		return -1;
+	if (!site->rootless && need("mkfs.ext4", "e2fsprogs", &site->mkfs, err) < 0)
 		return -1;
 	return 0;
 }
@@ -55,7 +59,17 @@ static int make_dirs(struct site *site, struct err *err)
 	for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++)
 		if (tree_make_dir(dirs[i], 0700, 0, err) < 0)
 			return -1;
-	return tree_make_dir(site->stage, 0755, 0, err);
+	return site->rootless ? 0 : tree_make_dir(site->stage, 0755, 0, err);
+}
+
+/* Whether root is root in a user namespace only. */
+static bool in_namespace(void)
+{
+	AUTO_FREE char *map = slurp("/proc/self/uid_map", 4096, NULL);
+	unsigned inside, outside, count;
+
+	return !map || sscanf(map, "%u %u %u", &inside, &outside, &count) != 3 || inside != 0 ||
+	       outside != 0 || count != UINT32_MAX;
 }
 
 int site_open(const struct site_options *options, struct site *out, struct err *err)
@@ -66,16 +80,17 @@ int site_open(const struct site_options *options, struct site *out, struct err *
 		.state = alloc_printf("%s/oci", data),
 		.disks = alloc_printf("%s/disks", data),
 		.templates = alloc_printf("%s/templates", data),
-		.stage = alloc_text("/run/sandbox-stage"),
+		.rootless = in_namespace(),
 		.port = options->port };
 	AUTO_FREE char *runtime = alloc_printf("%s/runtime", data);
 
+	/* What covers a directory does so in mount namespaces of sandboxes that start. */
+	site.stage = alloc_text(site.rootless ? "/media" : "/run/sandbox-stage");
 	cgroups_probe(&site.cgroups);
 	if (geteuid() != 0) {
 		site_close(&site);
 		return err_set(err, ERR_DENIED,
-			"sandboxes of this machine are made by root, since ids are shifted and "
-			"disks mounted: run sandbox-manager as root");
+			"sandboxes of this machine are made by root, or in a user namespace");
 	}
 	if (make_dirs(&site, err) < 0 || find_programs(&site, options->oci_runtime, err) < 0 ||
 		tree_make_dir(runtime, 0700, 0, err) < 0 ||

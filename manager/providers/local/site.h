@@ -5,6 +5,7 @@
  * What the engine found out about this machine when it was opened, and where it keeps what: the
  * programs that it runs, the control groups, the directories. Fixed afterwards; any thread.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cgroup.h"
@@ -30,6 +31,7 @@ struct site {
 			    in mount namespaces of their own */
 	char *runtime, *slirp, *nft, *mkfs; /* programs; NULL: not installed */
 	struct cgroups cgroups;
+	bool rootless; /* in a user namespace of an ordinary user: see rootless.h */
 	uint16_t port; /* of the tool server */
 };
 
@@ -43,10 +45,11 @@ struct site_options {
 int site_open(const struct site_options *options, struct site *out, struct err *err);
 void site_close(struct site *site);
 
-/* The first id of a slot, on the host. */
-static inline uint32_t site_first_id(unsigned slot)
+/* The first id of a slot, as the manager sees it. Without rights of root all have the one range
+ * that there is. */
+static inline uint32_t site_first_id(const struct site *site, unsigned slot)
 {
-	return ID_BASE + slot * (uint32_t)ID_RANGE;
+	return site->rootless ? 1 : ID_BASE + slot * (uint32_t)ID_RANGE;
 }
 
 #endif

@@ -109,18 +109,24 @@ IN_CHILD static int keep_spare(bool keep)
 
 IN_CHILD static int mount_disk(struct stage *stage)
 {
-	if (mkdir("disk", 0700) < 0 || mount(stage->device, "disk", "ext4", MS_NODEV | MS_NOATIME,
-					       "noinit_itable,discard") < 0)
+	if (mkdir("disk", 0700) < 0)
+		return fail(stage, "mount the disk");
+	int mounted = stage->device ? mount(stage->device, "disk", "ext4", MS_NODEV | MS_NOATIME,
+					      "noinit_itable,discard")
+				    : mount(stage->disk, "disk", NULL, MS_BIND, NULL);
+	if (mounted < 0)
 		return fail(stage, "mount the disk");
 	return fill_disk(stage) < 0 || keep_spare(false) < 0 ? fail(stage, "fill the disk") : 0;
 }
 
-/* Puts `path` at `at`, read-only, with the ids of the sandbox. */
+/* Puts `path` at `at`, read-only, with the ids of the sandbox where they can be shifted. */
 IN_CHILD static int mount_shifted(const struct stage *stage, const char *path, const char *at)
 {
-	struct mount_attr attr = { .attr_set =
-					   MOUNT_ATTR_IDMAP | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV,
-		.userns_fd = (uint64_t)stage->idmap };
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV };
+	if (stage->device) {
+		attr.attr_set |= MOUNT_ATTR_IDMAP;
+		attr.userns_fd = (uint64_t)stage->idmap;
+	}
 	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
 	if (fd < 0 || mkdir(at, 0755) < 0)
@@ -152,7 +158,8 @@ IN_CHILD static int mount_root(struct stage *stage)
 		append(options, &len, i ? ":" : "");
 		append(options, &len, name);
 	}
-	append(options, &len, ",upperdir=disk/upper,workdir=disk/work,redirect_dir=on");
+	append(options, &len, ",upperdir=disk/upper,workdir=disk/work");
+	append(options, &len, stage->device ? ",redirect_dir=on" : ",userxattr");
 	if (mkdir("rootfs", 0755) < 0 ||
 		mount("overlay", "rootfs", "overlay", MS_NODEV | MS_NOATIME, options) < 0)
 		return fail(stage, "mount the overlay");
@@ -167,8 +174,10 @@ IN_CHILD static int mount_usr(struct stage *stage)
 		mount_shifted(stage, "/usr", "host-usr") < 0)
 		return fail(stage, "mount the host's /usr with other ids");
 	if (mount("overlay", "rootfs/usr", "overlay", MS_NODEV | MS_NOATIME,
-		    "lowerdir=mask:host-usr,upperdir=disk/usr,workdir=disk/usr-work,"
-		    "redirect_dir=on") < 0)
+		    stage->device ? "lowerdir=mask:host-usr,upperdir=disk/usr,"
+				    "workdir=disk/usr-work,redirect_dir=on"
+				  : "lowerdir=mask:host-usr,upperdir=disk/usr,"
+				    "workdir=disk/usr-work,userxattr") < 0)
 		return fail(stage, "mount the overlay of /usr");
 	return 0;
 }
@@ -189,7 +198,8 @@ int stage_set(void *data)
 	if (own_namespace(stage) < 0 || mount_disk(stage) < 0 || mount_root(stage) < 0 ||
 		mount_usr(stage) < 0)
 		return -1;
-	keep_spare(true); /* where there is room */
+	if (stage->device)
+		keep_spare(true); /* where there is room */
 	if (mkdir("tools", 0755) < 0 || mount(stage->tools, "tools", NULL, MS_BIND, NULL) < 0)
 		return fail(stage, "mount the tools");
 	if (bind_file(stage->token, "token") < 0 || bind_file(stage->resolv, "resolv") < 0 ||

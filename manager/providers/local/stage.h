@@ -18,7 +18,8 @@ enum { STAGE_LAYERS_MAX = 16 };
 
 struct stage {
 	const char *dir;                      /* the site's */
-	const char *device;                   /* the disk's */
+	const char *device; /* the disk's; NULL: ids cannot be shifted, and the disk is */
+	const char *disk;   /* this directory */
 	const char *layers[STAGE_LAYERS_MAX]; /* of the template, the uppermost first */
 	int layers_len;
 	const char *usr_mask; /* not NULL: the host's /usr below this layer is at /usr */

@@ -114,7 +114,8 @@ static int make_local(const char *to, struct err *err)
 			return -1;
 	}
 	AUTO_FREE char *local = alloc_printf("%s/local", to);
-	if (setxattr(local, "trusted.overlay.opaque", "y", 1, 0) < 0)
+	if (setxattr(local, "trusted.overlay.opaque", "y", 1, 0) < 0 &&
+		setxattr(local, "user.overlay.opaque", "y", 1, 0) < 0)
 		return err_sys(err, "hide /usr/local in %s", to);
 	return 0;
 }
