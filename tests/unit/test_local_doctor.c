@@ -1,4 +1,6 @@
+#include "cgroup.h"
 #include "doctor.h"
+#include "runtime.h"
 #include "scratch.h"
 #include "test.h"
 
@@ -34,4 +36,22 @@ static void names_what_mends_a_lack(void)
 	CHECK(strstr(out, "there is no such program"));
 }
 
-TESTS(CASE(finds_what_a_machine_that_makes_sandboxes_has), CASE(names_what_mends_a_lack))
+/* Made up, so that it holds on machines of either kind. */
+static void knows_which_runtime_takes_no_hybrid(void)
+{
+	AUTO_SCRATCH struct scratch scratch = scratch_enter();
+	struct cgroups pure = { .kind = CGROUP_V2 }, hybrid = { .kind = CGROUP_V1, .hybrid = true };
+
+	scratch_text("a", "#!/bin/sh\necho crun version 1.8.1\n");
+	scratch_text("b", "#!/bin/sh\necho runc version 1.1.5\n");
+	scratch_text("c", "#!/bin/sh\nexit 1\n");
+	MUST(chmod("a", 0755) | chmod("b", 0755) | chmod("c", 0755));
+	const char *why = runtime_unfit("./a", &hybrid);
+	CHECK(why && strstr(why, "apt-get install runc"));
+	CHECK(!runtime_unfit("./a", &pure));
+	CHECK(!runtime_unfit("./b", &hybrid));
+	CHECK(!runtime_unfit("./c", &hybrid));
+}
+
+TESTS(CASE(knows_which_runtime_takes_no_hybrid),
+	CASE(finds_what_a_machine_that_makes_sandboxes_has), CASE(names_what_mends_a_lack))

@@ -49,6 +49,7 @@ void cgroups_probe(struct cgroups *out)
 	struct statfs fs;
 
 	*out = (struct cgroups){ .kind = CGROUP_NONE };
+	out->hybrid = statfs(MOUNT "/unified", &fs) == 0 && fs.f_type == CGROUP2_MAGIC;
 	if (statfs(MOUNT, &fs) == 0 && fs.f_type == CGROUP2_MAGIC) {
 		AUTO_FREE char *list = slurp(MOUNT "/cgroup.controllers", SMALL_FILE, NULL);
 		if (!list || access(MOUNT, W_OK) < 0)

@@ -19,6 +19,7 @@ enum cgroup_kind {
 
 struct cgroups {
 	enum cgroup_kind kind;
+	bool hybrid; /* a v2 beside v1 */
 	bool memory, swap, cpu, pids, devices, freezer; /* what can be limited */
 };
 

@@ -17,6 +17,7 @@
 #include "idmap.h"
 #include "program.h"
 #include "rootless.h"
+#include "runtime.h"
 #include "site.h"
 #include "slurp.h"
 
@@ -54,9 +55,11 @@ static void check_runtime(struct doctor *doctor, const char *named, const struct
 {
 	AUTO_FREE char *runc = program_find(named ? named : "runc");
 	AUTO_FREE char *crun = !named && cgroups->kind == CGROUP_V2 ? program_find("crun") : NULL;
+	const char *found = crun ? crun : runc;
+	const char *unfit = found ? runtime_unfit(found, cgroups) : NULL;
+	const char *missing = named ? "there is no such program" : "apt-get install runc";
 
-	report(doctor, NEEDED, runc || crun, "OCI runtime", crun ? crun : runc,
-		named ? "there is no such program" : "apt-get install runc");
+	report(doctor, NEEDED, found && !unfit, "OCI runtime", found, unfit ? unfit : missing);
 }
 
 /* In the template `host`, what this machine has is what its sandboxes have. */

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "buf.h"
+#include "cgroup.h"
 #include "cleanup.h"
 #include "program.h"
 #include "err.h"
@@ -22,6 +24,8 @@ enum {
 	DELETE_MS = 20 * 1000,
 	LOG_MAX = 256 * 1024,
 	ARGS_MAX = 16,
+	VERSION_MS = 5000,
+	VERSION_MAX = 4096,
 };
 
 /* The message of the last error in a log with a JSON object a line; NULL: none. */
@@ -43,6 +47,23 @@ static char *last_error(const char *log)
 		at += line + (at[line] == '\n');
 	}
 	return found;
+}
+
+const char *runtime_unfit(const char *path, const struct cgroups *cgroups)
+{
+	AUTO_BUF struct buf version = BUF_INIT(VERSION_MAX);
+	const char *argv[] = { path, "--version", NULL };
+	struct program program = {
+		.path = path, .argv = argv, .output = &version, .timeout_ms = VERSION_MS
+	};
+
+	if (!cgroups->hybrid)
+		return NULL;
+	if (program_run(&program, NULL) < 0 || strncmp(version.data, "crun ", 5) != 0)
+		return NULL;
+	return "crun does not work where control groups of both versions are mounted: take runc "
+	       "(apt-get install runc; no --oci-runtime), or boot with "
+	       "systemd.unified_cgroup_hierarchy=1";
 }
 
 struct call {

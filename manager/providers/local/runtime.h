@@ -4,9 +4,14 @@
 /* The OCI runtime (runc, crun or one that takes the same arguments), a command at a time. */
 #include <sys/types.h>
 
+struct cgroups;
 struct err;
 struct site;
 struct stage;
+
+/* Why the runtime at `path` cannot make sandboxes on this machine, and what to do; NULL: nothing is
+ * known against it. */
+const char *runtime_unfit(const char *path, const struct cgroups *cgroups);
 
 /*
  * Makes the container `id` of the bundle `dir`, in the tree of `stage`; its first process waits,

@@ -12,6 +12,7 @@
 #include "cleanup.h"
 #include "program.h"
 #include "err.h"
+#include "runtime.h"
 #include "slurp.h"
 #include "tools.h"
 #include "tree.h"
@@ -25,13 +26,21 @@ static int need(const char *program, const char *package, char **out, struct err
 		program, package);
 }
 
+static int find_named(struct site *site, const char *named, struct err *err)
+{
+	if (need(named, named, &site->runtime, err) < 0)
+		return -1;
+	const char *why = runtime_unfit(site->runtime, &site->cgroups);
+	return why ? err_set(err, ERR_CONFLICT, "%s", why) : 0;
+}
+
 /* crun wants the unified hierarchy alone; runc takes any. */
 static int find_runtime(struct site *site, const char *named, struct err *err)
 {
 	const char *const both[] = { "crun", "runc" };
 
 	if (named)
-		return need(named, named, &site->runtime, err);
+		return find_named(site, named, err);
 	for (size_t i = site->cgroups.kind == CGROUP_V2 ? 0 : 1; i < 2; i++) {
 		site->runtime = program_find(both[i]);
 		if (site->runtime)
