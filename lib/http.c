@@ -2,12 +2,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "alloc.h"
@@ -15,14 +16,14 @@
 #include "err.h"
 #include "loop.h"
 
-enum { SWEEP_MS = 1000, BACKLOG = 4096 };
+enum { SWEEP_MS = 1000, LEAVE_MS = 300 /* for the last answers, at the end */ };
 
 struct http {
 	struct loop *loop;
 	struct MHD_Daemon *daemon;
 	struct http_options options;
 	int listen_fd;
-	char address[INET6_ADDRSTRLEN + 16];
+	char address[HTTP_ADDRESS_BYTES];
 	uint16_t port;
 	struct loop_io *io;
 	struct loop_timer *sweep;
@@ -416,54 +417,6 @@ static int before_wait(void *data)
 	return wait > SWEEP_MS ? SWEEP_MS : (int)wait;
 }
 
-static int listen_on(struct http *http, struct err *err)
-{
-	const char *host = http->options.host;
-	char port[8];
-	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-		.ai_socktype = SOCK_STREAM };
-	struct addrinfo *found = NULL;
-
-	snprintf(port, sizeof port, "%u", http->options.port);
-	if (strcmp(host, "localhost") == 0)
-		host = "127.0.0.1";
-	if (getaddrinfo(host, port, &hints, &found) != 0)
-		return err_set(err, ERR_INVALID,
-			"'%s' is not an IP address: use 127.0.0.1, 0.0.0.0, ::1 or one of this "
-			"machine's",
-			host);
-	AUTO_CLOSE int fd =
-		socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int on = 1;
-	int failed = fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-		     bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0;
-	freeaddrinfo(found);
-	if (failed && errno == EADDRINUSE)
-		return err_set(err, ERR_CONFLICT,
-			"port %u on %s is in use: choose another with --port (0: any free one)",
-			http->options.port, host);
-	if (failed)
-		return err_sys(err, "listen on %s port %u", host, http->options.port);
-	http->listen_fd = steal_fd(&fd);
-	return 0;
-}
-
-static int name_address(struct http *http, struct err *err)
-{
-	struct sockaddr_storage address;
-	socklen_t len = sizeof address;
-	char host[INET6_ADDRSTRLEN], port[8];
-
-	if (getsockname(http->listen_fd, (struct sockaddr *)&address, &len) < 0 ||
-		getnameinfo((struct sockaddr *)&address, len, host, sizeof host, port, sizeof port,
-			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-		return err_sys(err, "read the address of the socket");
-	http->port = (uint16_t)strtoul(port, NULL, 10);
-	snprintf(http->address, sizeof http->address,
-		address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
-	return 0;
-}
-
 /* What MHD has to say concerns single connections of strangers: not worth a line each. */
 static void ignore_message(void *data, const char *format, va_list args)
 {
@@ -502,7 +455,9 @@ int http_new(struct loop *loop, const struct http_options *options, struct http 
 	http->options = *options;
 	http->listen_fd = -1;
 	http->sweep = loop_timer_new(loop, sweep, http);
-	if (listen_on(http, err) < 0 || name_address(http, err) < 0 || start_daemon(http, err) < 0) {
+	if (http_listen(options, &http->listen_fd, err) < 0 ||
+		http_name_address(http->listen_fd, http->address, &http->port, err) < 0 ||
+		start_daemon(http, err) < 0) {
 		http_free(http);
 		return -1;
 	}
@@ -540,18 +495,61 @@ void http_drain(struct http *http, void (*idle)(void *data), void *data)
 		idle(data);
 }
 
+/* Whether all that is to be said is there, so that it only has to leave. */
+static bool is_leaving(const struct http_request *request)
+{
+	bool queued = request->answered && !request->response;
+
+	return (request->body_done || queued) &&
+	       (!request->stream || http_stream_ended(request->stream));
+}
+
+static void cut(struct http_request *request)
+{
+	shutdown(request->connection->fd, SHUT_RDWR);
+	if (request->stream)
+		http_stream_cut(request->stream);
+}
+
+/* The loop does not turn any more. */
+static int64_t clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Until they have left, or the time is over. */
+static void let_leave(struct http *http)
+{
+	int fd = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+	int64_t end = clock_ms() + LEAVE_MS, left;
+	MHD_UNSIGNED_LONG_LONG wait;
+
+	MHD_run(http->daemon);
+	while (http->requests && (left = end - clock_ms()) > 0) {
+		if (MHD_get_timeout(http->daemon, &wait) == MHD_YES && wait < (uint64_t)left)
+			left = (int64_t)wait;
+		poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, (int)left);
+		MHD_run(http->daemon);
+	}
+}
+
 /* libmicrohttpd panics where it is stopped with suspended connections. */
 static void end_requests(struct http *http)
 {
 	http->idle = NULL;
 	http->closing = true;
 	for (struct http_request *request = http->requests; request; request = request->next) {
-		shutdown(request->connection->fd, SHUT_RDWR);
-		if (request->stream)
-			http_stream_cut(request->stream);
-		else if (!request->answered)
+		if (!request->answered)
 			http_reply_text(request, 503, "text/plain", "The server is stopping.\n");
+		if (!is_leaving(request))
+			cut(request);
 	}
+	let_leave(http);
+	for (struct http_request *request = http->requests; request; request = request->next)
+		cut(request);
 	for (int i = 0; http->requests && i < 100; i++)
 		MHD_run(http->daemon);
 }

@@ -49,7 +49,8 @@ uint16_t http_port(const struct http *http);
 /* Takes no more connections; `idle` is called once no request is being served. */
 void http_drain(struct http *http, void (*idle)(void *data), void *data);
 
-/* Requests still being served are ended first, by force. */
+/* Answers that are there get a moment to leave; requests still being served are told that the
+ * server stops, and the rest is ended by force. */
 void http_free(struct http *http);
 
 /* Figures for metrics. */

@@ -13,7 +13,7 @@
 
 #include "http.h"
 
-enum { REPLY_HEADERS_MAX = 12 };
+enum { REPLY_HEADERS_MAX = 12, HTTP_ADDRESS_BYTES = INET6_ADDRSTRLEN + 16 };
 
 struct http_connection {
 	int fd;
@@ -87,12 +87,19 @@ bool http_draining(const struct http *http);
 bool http_refuse_body(struct http_request *request); /* false: its user has no answer of its own */
 unsigned http_body_seconds(const struct http *http);
 
+int http_listen(const struct http_options *options, int *out, struct err *err);
+
+/* Where a socket listens, as HOST:PORT and as a number. */
+int http_name_address(
+	int fd, char out[HTTP_ADDRESS_BYTES], uint16_t *out_port, struct err *err);
+
 /* libmicrohttpd has to run before the loop waits. */
 void http_run_soon(struct http *http);
 
 /* 413, with a sentence; the rest of the body is thrown away. */
 void http_reply_too_large(struct http_request *request);
 
+bool http_stream_ended(const struct http_stream *stream);
 void http_stream_probe(struct http_stream *stream);
 void http_stream_forget_request(struct http_stream *stream);
 void http_count_stream(struct http *http, int change);

@@ -147,6 +147,11 @@ void http_stream_end_soon(struct http_stream *stream)
 	http_stream_end(stream);
 }
 
+bool http_stream_ended(const struct http_stream *stream)
+{
+	return stream->ended;
+}
+
 /* The reader is not called while the socket is full: only shutdown(2) gets through then. */
 void http_stream_cut(struct http_stream *stream)
 {

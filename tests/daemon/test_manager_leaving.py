@@ -172,6 +172,18 @@ def test_the_manager_ends_in_time_whatever_is_under_way(
         assert manager.run(one["sandbox_id"], "echo fine")["stdout"] == "fine\n"
 
 
+def test_who_waits_for_a_command_is_answered_when_the_manager_ends(
+    manager: Manager, box: str
+) -> None:
+    whole, stream = run(manager, box, "sleep 6"), run(manager, box, "sleep 6", **EVENTS)
+    wait_until(lambda: count(manager, box, "6") == 2, "the commands did not start")
+    manager.leave()
+    answer = receive(whole)
+    assert answer.status in (502, 503) and answer.json["detail"], answer
+    assert b"event: error\n" in receive(stream).body, "the stream was cut, not ended"
+    manager.start()
+
+
 def test_a_second_signal_ends_it_at_once(manager: Manager, box: str) -> None:
     assert manager.process
     connection = run(manager, box, "sleep 1000")
