@@ -56,7 +56,7 @@ def test_an_idle_sandbox_is_paused_and_goes_on_where_it_was(manager: Manager) ->
     pid = manager.run(box, "setsid sleep 1000 >/dev/null 2>&1 & echo $!")["stdout"].strip()
     expect(manager, box, "paused")
     assert left(listed(manager, box)) > 29 * 86400, "a paused one is kept for thirty days"
-    assert "deadline" in manager.read_log()
+    wait_until(lambda: "deadline" in manager.read_log(), "the log tells why")
     connected = post(manager, "/sandboxes/connect", {"sandbox_id": box}).fine()
     assert connected["status"] == "running" and left(connected) <= 1
     assert manager.run(box, f"kill -0 {pid} && echo there")["stdout"] == "there\n"
