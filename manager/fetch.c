@@ -259,16 +259,28 @@ struct fetch_pool *fetch_pool_new(struct loop *loop)
 	return pool;
 }
 
+/* Of what was sent nobody here knows how far it got. */
+static void end_early(struct fetch *fetch)
+{
+	static const struct err never_sent = { ERR_CANCELLED, 0, "the manager is stopping" },
+				sent = { ERR_IO, 0,
+					"the manager stopped while this was under way: it may have "
+					"been done, so look before you try again" };
+	long bytes = 0;
+
+	curl_easy_getinfo(fetch->easy, CURLINFO_REQUEST_SIZE, &bytes);
+	fetch->events.end(fetch, bytes > 0 ? &sent : &never_sent, fetch->data);
+}
+
 void fetch_pool_free(struct fetch_pool *pool)
 {
-	static const struct err stopping = { ERR_CANCELLED, 0, "the manager is stopping" };
 	struct fetch *fetch;
 
 	if (!pool)
 		return;
 	while ((fetch = TAILQ_FIRST(&pool->fetches))) {
 		if (!fetch->cancelled)
-			fetch->events.end(fetch, &stopping, fetch->data);
+			end_early(fetch);
 		fetch_free(fetch);
 	}
 	curl_multi_cleanup(pool->multi);

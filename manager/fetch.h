@@ -17,7 +17,8 @@ struct loop;
 
 /* Connections are kept for later requests, by scheme, host and port of the URL. */
 struct fetch_pool *fetch_pool_new(struct loop *loop);
-/* What is under way ends as cancelled; its `end` starts nothing new. NULL is allowed. */
+/* What was sent ends with ERR_IO, since it may have been done, and what was not with ERR_CANCELLED;
+ * `end` starts nothing new. NULL is allowed. */
 void fetch_pool_free(struct fetch_pool *pool);
 
 struct fetch_events {

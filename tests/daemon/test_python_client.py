@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import json
 import os
 import pickle
 import re
@@ -14,6 +15,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from sandbox_client import (  # noqa: E402
     Sandbox,
     SandboxClient,
     SandboxError,
+    Unavailable,
 )
 
 Use = Callable[[SandboxClient, Sandbox], Awaitable[None]]
@@ -270,6 +273,58 @@ def test_a_command_is_never_run_again(manager: Manager) -> None:
         flaky.end()
     assert len(flaky.requests) == 1
     assert manager.run(sandbox_id, "cat ran")["output"] == "x\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "asked"),
+    [(503, "not_ready", 2), (503, "cancelled", 2), (503, "", 1), (502, "provider_failed", 1)],
+)
+def test_a_command_is_sent_again_only_where_nothing_was_begun(
+    status: int, code: str, asked: int
+) -> None:
+    """Whatever else the answer says, such as when to come again."""
+    requests = []
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            requests.append(self.rfile.read(int(self.headers["Content-Length"])))
+            body = json.dumps({"success": False, "detail": "no", "error": code}).encode()
+            self.send_response(status)
+            self.send_header("Retry-After", "0")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = "http://127.0.0.1:%d" % server.server_port
+        with pytest.raises(Unavailable):
+            asyncio.run(SandboxClient(url, retries=1).run_command("x" * 20, "true"))
+        server.shutdown()
+        thread.join()
+    assert len(requests) == asked
+
+
+def test_a_manager_that_ends_makes_no_command_run_twice(manager: Manager) -> None:
+    sandbox_id = manager.create()["sandbox_id"]
+    port = int(manager.url.rsplit(":", 1)[1])
+
+    async def main() -> None:
+        client = SandboxClient(manager.url, api_key=ALICE, retries=50)
+        running = asyncio.create_task(client.run_command(sandbox_id, "echo x >> ran; sleep 6"))
+        while "x" not in manager.run(sandbox_id, "cat ran; true")["stdout"]:
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(manager.leave)
+        await asyncio.to_thread(manager.start, port=port)
+        with pytest.raises(Unavailable, match="look before you try again"):
+            await running
+
+    asyncio.run(main())
+    assert manager.run(sandbox_id, "cat ran")["stdout"] == "x\n"
 
 
 def test_waits_for_a_manager_that_is_not_there_yet(manager: Manager) -> None:

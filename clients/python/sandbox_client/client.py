@@ -19,6 +19,7 @@ from .results import CommandResult, Event, Sandbox
 
 Json = dict[str, Any]
 PATIENCE = 5.0  # seconds that a Retry-After may ask for until it is the caller's matter
+NOT_BEGUN = {"not_ready", "cancelled"}  # the manager's word for it that nothing was done
 EVENT_MAX = 1 << 24  # characters of one event
 
 
@@ -306,8 +307,10 @@ def _without_none(**fields: Any) -> Json:
 def _pause(error: Exception, again: bool) -> float | None:
     """How long to wait before the same call is made again; None: it must not be."""
     if isinstance(error, (Conflict, Unavailable)):
-        after = error.retry_after  # only sent where nothing was done, and that will pass
-        return after if after is not None and after <= PATIENCE else None
+        after = error.retry_after
+        if after is None or after > PATIENCE or not (again or error.code in NOT_BEGUN):
+            return None
+        return after
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
         return 0.2  # nothing was sent
     if isinstance(error, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)):
