@@ -25,6 +25,7 @@ struct config {
 	const char *domain_host; /* where the gate listens for it */
 	int64_t domain_port;
 	const char *api_keys, *jwt_secret, *jwks_url; /* NULL: none */
+	const char *jwt_audience, *jwt_issuer;
 	const char *oci_runtime;
 	const char *e2b_api_key, *e2b_template, *e2b_domain, *e2b_api_url;
 	const char *daytona_api_key, *daytona_api_url;

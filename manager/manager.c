@@ -114,6 +114,8 @@ static int open_credentials(struct manager *manager, struct err *err)
 		.jwt_secret = config->jwt_secret,
 		.data_dir = config->data_dir,
 		.key_set = config->jwks_url != NULL,
+		.audience = config->jwt_audience,
+		.issuer = config->jwt_issuer,
 	};
 
 	if (credentials_new(&setup, &manager->credentials, err) < 0)

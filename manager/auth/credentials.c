@@ -18,7 +18,7 @@ struct credentials {
 	struct jwt_key *secret;
 	struct jwks *keys; /* NULL until they were fetched */
 	bool key_set, open;
-	const char *audience;
+	const char *audience, *issuer;
 };
 
 static int load_secret(const struct credentials_setup *setup, struct jwt_key **out, struct err *err)
@@ -33,10 +33,15 @@ static int load_secret(const struct credentials_setup *setup, struct jwt_key **o
 int credentials_new(
 	const struct credentials_setup *setup, struct credentials **out, struct err *err)
 {
+	if (setup->key_set && (!setup->audience || !*setup->audience))
+		return err_set(err, ERR_INVALID,
+			"SANDBOX_JWKS_URL needs SANDBOX_JWT_AUDIENCE: the name by which its issuer "
+			"knows this manager, or tokens for others would be taken, too");
 	struct credentials *credentials = alloc_zero(sizeof *credentials);
 
 	credentials->key_set = setup->key_set;
 	credentials->audience = setup->audience;
+	credentials->issuer = setup->issuer;
 	credentials->open = !setup->api_keys && !setup->jwt_secret && !setup->key_set;
 	if ((setup->api_keys && api_keys_parse(setup->api_keys, &credentials->api_keys, err) < 0) ||
 		load_secret(setup, &credentials->secret, err) < 0) {
@@ -104,8 +109,13 @@ static enum credentials_verdict check_api_key(const struct credentials *credenti
 static enum credentials_verdict check_token(const struct credentials *credentials,
 	const char *token, int64_t now_s, struct identity *out, struct err *err)
 {
-	struct jwt_rules rules = { credentials->secret, credentials->keys, credentials->audience,
-		now_s };
+	struct jwt_rules rules = {
+		.secret = credentials->secret,
+		.keys = credentials->keys,
+		.audience = credentials->audience,
+		.issuer = credentials->issuer,
+		.now_s = now_s,
+	};
 	struct jwt_claims claims;
 
 	switch (jwt_check(token, &rules, &claims, err)) {

@@ -20,7 +20,8 @@ struct credentials_setup {
 	const char *jwt_secret; /* SANDBOX_JWT_SECRET, or NULL: one is made in the data directory */
 	const char *data_dir;
 	bool key_set;         /* SANDBOX_JWKS_URL is configured: see credentials_set_keys() */
-	const char *audience; /* what a JWT's "aud" has to name, or NULL. Borrowed */
+	/* What "aud" (needed with a key set) and "iss" (or NULL) of its tokens name. Borrowed */
+	const char *audience, *issuer;
 };
 
 struct identity {

@@ -121,16 +121,16 @@ static int read_header(
 /* ---- Its signature ---- */
 
 static bool signed_by(const struct jwt_rules *rules, enum jwt_algorithm algorithm, const char *kid,
-	const struct parts *parts, const struct buf *signature, bool *known)
+	const struct parts *parts, const struct buf *signature, bool *known, bool *own)
 {
 	const struct jwt_key *key;
 	size_t at = 0;
 
-	*known = false;
+	*known = *own = false;
 	if (rules->secret && algorithm == JWT_HS256 &&
 		jwt_key_verify(rules->secret, parts->text, parts->text_len, signature->data,
 			signature->len))
-		return true;
+		return *own = true;
 	while (rules->keys && (key = jwks_next(rules->keys, kid, algorithm, &at))) {
 		*known = true;
 		if (jwt_key_verify(
@@ -141,7 +141,7 @@ static bool signed_by(const struct jwt_rules *rules, enum jwt_algorithm algorith
 }
 
 static enum jwt_verdict check_signature(
-	const struct parts *parts, const struct jwt_rules *rules, struct err *err)
+	const struct parts *parts, const struct jwt_rules *rules, bool *own, struct err *err)
 {
 	json_auto_t *header = object_in(parts->text, parts->header_len, err);
 	AUTO_BUF struct buf signature = BUF_INIT(JWT_MAX);
@@ -156,7 +156,7 @@ static enum jwt_verdict check_signature(
 		malformed(err);
 		return JWT_REFUSED;
 	}
-	if (signed_by(rules, algorithm, kid, parts, &signature, &known))
+	if (signed_by(rules, algorithm, kid, parts, &signature, &known, own))
 		return JWT_FINE;
 	err_set(err, ERR_DENIED,
 		known ? "The token's signature is wrong: log in again for a new one"
@@ -245,20 +245,35 @@ static int read_subject(const json_t *payload, char *out, struct err *err)
 	return 0;
 }
 
-static int read_claims(const json_t *payload, const struct jwt_rules *rules, struct jwt_claims *out,
-	struct err *err)
+/* Its issuer signs tokens for others, too. */
+static int check_foreign(const json_t *payload, const struct jwt_rules *rules, struct err *err)
+{
+	if (rules->audience && !has_text(json_object_get(payload, "aud"), rules->audience))
+		return err_set(err, ERR_DENIED, "The token is for another audience than %s",
+			rules->audience);
+	if (rules->issuer && !is_text(json_object_get(payload, "iss"), rules->issuer))
+		return err_set(
+			err, ERR_DENIED, "The token is from another issuer than %s", rules->issuer);
+	return 0;
+}
+
+static bool says_admin(const json_t *payload)
+{
+	return json_is_true(json_object_get(payload, "admin")) ||
+	       has_text(json_object_get(payload, "role"), "admin") ||
+	       has_text(json_object_get(payload, "roles"), "admin");
+}
+
+static int read_claims(const json_t *payload, const struct jwt_rules *rules, bool own,
+	struct jwt_claims *out, struct err *err)
 {
 	struct jwt_claims claims = { 0 };
 
 	if (check_times(payload, rules, &claims.expires_s, err) < 0 ||
-		read_subject(payload, claims.subject, err) < 0)
+		read_subject(payload, claims.subject, err) < 0 ||
+		(!own && check_foreign(payload, rules, err) < 0))
 		return -1;
-	if (rules->audience && !has_text(json_object_get(payload, "aud"), rules->audience))
-		return err_set(err, ERR_DENIED, "The token is for another audience than %s",
-			rules->audience);
-	claims.admin = json_is_true(json_object_get(payload, "admin")) ||
-		       has_text(json_object_get(payload, "role"), "admin") ||
-		       has_text(json_object_get(payload, "roles"), "admin");
+	claims.admin = own && says_admin(payload);
 	*out = claims;
 	return 0;
 }
@@ -267,15 +282,16 @@ enum jwt_verdict jwt_check(
 	const char *token, const struct jwt_rules *rules, struct jwt_claims *out, struct err *err)
 {
 	struct parts parts = { 0 };
+	bool own = false;
 
 	if (split(token, &parts, err) < 0)
 		return JWT_REFUSED;
 	/* Nothing that it says is looked at before its signature is known to be right. */
-	enum jwt_verdict verdict = check_signature(&parts, rules, err);
+	enum jwt_verdict verdict = check_signature(&parts, rules, &own, err);
 	if (verdict != JWT_FINE)
 		return verdict;
 	json_auto_t *payload = object_in(parts.text + parts.header_len + 1, parts.payload_len, err);
-	return payload && read_claims(payload, rules, out, err) == 0 ? JWT_FINE : JWT_REFUSED;
+	return payload && read_claims(payload, rules, own, out, err) == 0 ? JWT_FINE : JWT_REFUSED;
 }
 
 /* ---- Issuing ---- */

@@ -21,7 +21,9 @@ enum {
 
 struct jwt_claims {
 	char subject[JWT_SUBJECT_MAX + 1]; /* UTF-8 without control characters, not empty */
-	bool admin; /* "admin": true, "role": "admin", or "roles" with "admin" in it */
+	/* "admin": true, "role": "admin", or "roles" with "admin" in it; never by the key set:
+	 * what its issuer calls an admin is one elsewhere. */
+	bool admin;
 	int64_t expires_s;
 };
 
@@ -29,7 +31,8 @@ struct jwt_claims {
 struct jwt_rules {
 	const struct jwt_key *secret; /* HS256, or NULL */
 	const struct jwks *keys;      /* or NULL */
-	const char *audience;         /* that "aud" has to name, or NULL: any */
+	/* What "aud" and "iss" of a token by the key set have to name; NULL: anything. */
+	const char *audience, *issuer;
 	int64_t now_s;
 };
 

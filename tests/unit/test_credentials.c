@@ -127,7 +127,7 @@ static void each_kind_of_credential_closes_the_door(void)
 		open_with((struct credentials_setup){ .api_keys = "eve:key-one" }),
 		open_with((struct credentials_setup){ .api_keys = "" }),
 		open_with((struct credentials_setup){ .jwt_secret = KIT_SECRET }),
-		open_with((struct credentials_setup){ .key_set = true }),
+		open_with((struct credentials_setup){ .key_set = true, .audience = "sandbox" }),
 	};
 
 	for (size_t i = 0; i < sizeof closed / sizeof *closed; i++) {
@@ -168,6 +168,9 @@ static void wrong_options_are_named(void)
 	setup = (struct credentials_setup){ .api_keys = "eve", .data_dir = "." };
 	CHECK_INT(credentials_new(&setup, &none, &err), -1);
 	CHECK(strstr(err.msg, "SANDBOX_API_KEYS"));
+	setup = (struct credentials_setup){ .key_set = true, .data_dir = "." };
+	CHECK_INT(credentials_new(&setup, &none, &err), -1);
+	CHECK(strstr(err.msg, "SANDBOX_JWT_AUDIENCE"));
 	setup = (struct credentials_setup){ .data_dir = "nowhere" };
 	CHECK_INT(credentials_new(&setup, &none, &err), -1);
 	CHECK(strstr(err.msg, "nowhere"));
@@ -187,12 +190,14 @@ static void set_keys(struct credentials *c, const EVP_PKEY *key, const char *kid
 static void a_token_by_an_unknown_key_asks_for_a_newer_set(void)
 {
 	AUTO_SCRATCH struct scratch scratch = scratch_enter();
-	struct credentials *c = open_with((struct credentials_setup){ .key_set = true });
+	struct credentials *c =
+		open_with((struct credentials_setup){ .key_set = true, .audience = "sandbox" });
 	EVP_PKEY *key = kit_ec("P-256");
 	AUTO_FREE char *text = NULL;
 	const char *header = "{\"alg\":\"ES256\",\"kid\":\"b\"}";
+	const char *fine = "{\"sub\":\"eve\",\"exp\":1000100,\"aud\":\"sandbox\"}";
 
-	CHECK_INT(asprintf(&text, "Bearer %s", kit_token(header, FINE, key)) > 0, 1);
+	CHECK_INT(asprintf(&text, "Bearer %s", kit_token(header, fine, key)) > 0, 1);
 	CHECK_INT(ask(c, text, NULL), CREDENTIALS_STALE);
 	set_keys(c, key, ",\"kid\":\"a\"");
 	CHECK_INT(ask(c, text, NULL), CREDENTIALS_STALE);

@@ -195,31 +195,6 @@ static void an_admin_says_so_in_one_of_three_ways(void)
 	CHECK(!is_admin("\"roles\":{\"admin\":true}"));
 }
 
-static void an_audience_counts_where_one_is_asked_for(void)
-{
-	struct jwt_key *key = secret_key();
-	struct jwt_rules rules = { .secret = key, .audience = "sandbox", .now_s = NOW };
-	static const char *const fine[] = { "\"sandbox\"", "[\"x\",\"sandbox\"]" };
-	static const char *const wrong[] = { "\"sand\"", "[]", "7", "{\"sandbox\":1}" };
-	char payload[128];
-
-	CHECK_INT(jwt_check(kit_token(HS256, FINE, NULL), &rules, &claims, &err), JWT_REFUSED);
-	CHECK(strstr(err.msg, "another audience"));
-	for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) {
-		snprintf(payload, sizeof payload, "{\"sub\":\"eve\",\"exp\":1000100,\"aud\":%s}",
-			fine[i]);
-		CHECK_INT(jwt_check(kit_token(HS256, payload, NULL), &rules, &claims, &err),
-			JWT_FINE);
-	}
-	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-		snprintf(payload, sizeof payload, "{\"sub\":\"eve\",\"exp\":1000100,\"aud\":%s}",
-			wrong[i]);
-		CHECK_INT(jwt_check(kit_token(HS256, payload, NULL), &rules, &claims, &err),
-			JWT_REFUSED);
-	}
-	jwt_key_free(key);
-}
-
 static void json_is_read_strictly(void)
 {
 	char deep[1024] = "{\"sub\":\"eve\",\"exp\":1000100,\"x\":";
@@ -321,6 +296,42 @@ static void a_set_s_key_is_found_by_its_name(void)
 	EVP_PKEY_free(keys[1]);
 }
 
+#define ES256 "{\"alg\":\"ES256\",\"kid\":\"a\"}"
+
+static void who_else_signs_tokens_names_us_and_makes_no_admin(void)
+{
+	EVP_PKEY *theirs = kit_ec("P-256");
+	struct jwks *set = set_of(theirs, ",\"kid\":\"a\"");
+	struct jwt_key *secret = secret_key();
+	struct jwt_rules rules = { secret, set, "sandbox", "https://id", NOW };
+	static const char *const fine[] = { "\"aud\":\"sandbox\",\"iss\":\"https://id\"",
+		"\"aud\":[\"x\",\"sandbox\"],\"iss\":\"https://id\",\"admin\":true" };
+	static const char *const wrong[] = { "\"iss\":\"https://id\"", "\"aud\":\"sandbox\"",
+		"\"aud\":\"sand\",\"iss\":\"https://id\"",
+		"\"aud\":{\"sandbox\":1},\"iss\":\"https://id\"",
+		"\"aud\":\"sandbox\",\"iss\":\"https://id/\"",
+		"\"aud\":\"sandbox\",\"iss\":[\"https://id\"]" };
+	char payload[128];
+
+	for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) {
+		snprintf(payload, sizeof payload, "{\"sub\":\"eve\",\"exp\":1000100,%s}", fine[i]);
+		CHECK_INT(jwt_check(kit_token(ES256, payload, theirs), &rules, &claims, &err),
+			JWT_FINE);
+		CHECK(!claims.admin);
+	}
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		snprintf(payload, sizeof payload, "{\"sub\":\"eve\",\"exp\":1000100,%s}", wrong[i]);
+		CHECK_INT(jwt_check(kit_token(ES256, payload, theirs), &rules, &claims, &err),
+			JWT_REFUSED);
+		CHECK(strstr(err.msg, "another "));
+	}
+	/* Our own are for nobody else. */
+	CHECK_INT(jwt_check(kit_token(HS256, FINE, NULL), &rules, &claims, &err), JWT_FINE);
+	jwt_key_free(secret);
+	jwks_free(set);
+	EVP_PKEY_free(theirs);
+}
+
 static void another_key_s_signature_is_wrong(void)
 {
 	EVP_PKEY *ours = kit_ec("P-256"), *theirs = kit_ec("P-256");
@@ -380,7 +391,7 @@ TESTS(CASE(what_is_issued_is_accepted), CASE(every_changed_character_is_noticed)
 	CASE(every_length_but_its_own_is_refused), CASE(a_token_that_is_too_long_is_refused),
 	CASE(times_count_with_a_leeway), CASE(a_time_has_to_be_a_number),
 	CASE(a_subject_has_to_be_a_text), CASE(an_admin_says_so_in_one_of_three_ways),
-	CASE(an_audience_counts_where_one_is_asked_for), CASE(json_is_read_strictly),
+	CASE(who_else_signs_tokens_names_us_and_makes_no_admin), CASE(json_is_read_strictly),
 	CASE(only_what_is_known_is_accepted_in_a_header),
 	CASE(without_a_signature_nothing_is_accepted), CASE(a_set_s_key_is_found_by_its_name),
 	CASE(another_key_s_signature_is_wrong), CASE(a_public_key_is_no_secret),
