@@ -71,37 +71,51 @@ static int make_dirs(struct site *site, struct err *err)
 	return site->rootless ? 0 : tree_make_dir(site->stage, 0755, 0, err);
 }
 
-/* Whether root is root in a user namespace only. */
-static bool in_namespace(void)
+/* How many ids there are for this process: all, or in a user namespace fewer. */
+static uint64_t count_ids(void)
 {
 	AUTO_FREE char *map = slurp("/proc/self/uid_map", 4096, NULL);
-	unsigned inside, outside, count;
+	uint64_t all = 0;
+	unsigned count;
 
-	return !map || sscanf(map, "%u %u %u", &inside, &outside, &count) != 3 || inside != 0 ||
-	       outside != 0 || count != UINT32_MAX;
+	for (const char *at = map; at && *at; at += strcspn(at, "\n"), at += *at == '\n')
+		if (sscanf(at, "%*u %*u %u", &count) == 1)
+			all += count;
+	return all;
+}
+
+/* Whether this is root, and of enough: one id is the manager's, the rest the sandboxes'. */
+static int check_ids(uint64_t ids, struct err *err)
+{
+	if (geteuid() != 0)
+		return err_set(err, ERR_DENIED,
+			"sandboxes of this machine are made by root, or in a user namespace");
+	if (ids <= ID_RANGE)
+		return err_set(err, ERR_DENIED,
+			"this user namespace has %llu ids, and sandboxes need %d and one: start the "
+			"manager outside of it, or map more",
+			(unsigned long long)ids, ID_RANGE);
+	return 0;
 }
 
 int site_open(const struct site_options *options, struct site *out, struct err *err)
 {
 	const char *data = options->data_dir;
+	uint64_t ids = count_ids();
 	struct site site = { .data = alloc_text(data),
 		.boxes = alloc_printf("%s/sandboxes", data),
 		.state = alloc_printf("%s/oci", data),
 		.disks = alloc_printf("%s/disks", data),
 		.templates = alloc_printf("%s/templates", data),
-		.rootless = in_namespace(),
+		.rootless = ids < UINT32_MAX,
 		.port = options->port };
 	AUTO_FREE char *runtime = alloc_printf("%s/runtime", data);
 
 	/* What covers a directory does so in mount namespaces of sandboxes that start. */
 	site.stage = alloc_text(site.rootless ? "/media" : "/run/sandbox-stage");
 	cgroups_probe(&site.cgroups);
-	if (geteuid() != 0) {
-		site_close(&site);
-		return err_set(err, ERR_DENIED,
-			"sandboxes of this machine are made by root, or in a user namespace");
-	}
-	if (make_dirs(&site, err) < 0 || find_programs(&site, options->oci_runtime, err) < 0 ||
+	if (check_ids(ids, err) < 0 || make_dirs(&site, err) < 0 ||
+		find_programs(&site, options->oci_runtime, err) < 0 ||
 		tree_make_dir(runtime, 0700, 0, err) < 0 ||
 		tools_install(runtime, &site.tools, &site.loader, err) < 0) {
 		site_close(&site);
