@@ -235,6 +235,21 @@ static int remove_files(const char *dir, struct err *err)
 	return tree_remove(dir, err);
 }
 
+/* From here on it is nothing that could run again, whatever of it is still there. Where that cannot
+ * be written (a full disk) it is removed all the same. */
+static void forget_made(const char *dir)
+{
+	struct record record = { 0 };
+
+	if (record_load(dir, &record, NULL) < 0)
+		return;
+	if (record.made) {
+		record.made = false;
+		record_save(&record, dir, NULL);
+	}
+	record_release(&record);
+}
+
 int box_remove(const struct site *site, const char *id, struct live *live, struct err *err)
 {
 	AUTO_FREE char *dir = box_dir(site, id);
@@ -246,6 +261,7 @@ int box_remove(const struct site *site, const char *id, struct live *live, struc
 	}
 	if (lock(dir, &lock_fd, err) < 0 || stop(site, id, dir, lock_fd, live, err) < 0)
 		return -1;
+	forget_made(dir);
 	return remove_files(dir, err);
 }
 
