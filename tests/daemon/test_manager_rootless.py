@@ -15,6 +15,8 @@ import pytest
 from daemon import BUILD, expect_no_children
 from manager import Manager
 
+pytestmark = pytest.mark.slow  # they change who may open /dev/net/tun
+
 PROGRAMS = ("sandbox-manager", "sandbox-mcp", "sandbox-keeper", "sandbox-init")
 TUN = Path("/dev/net/tun")
 
