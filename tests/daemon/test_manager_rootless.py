@@ -7,12 +7,14 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
-from daemon import BUILD, expect_no_children
+from daemon import BUILD, expect_no_children, wait_until
 from manager import Manager
 
 pytestmark = pytest.mark.slow  # they change who may open /dev/net/tun
@@ -167,6 +169,23 @@ def test_a_killed_manager_is_followed_by_one_that_finds_all(ordinary: Ordinary) 
     ordinary.kill()
     ordinary.start()
     assert ordinary.run(name, "cat f")["stdout"] == "kept\n"
+
+
+@pytest.mark.parametrize("moment", ["config.json", "runtime.log", "pid", "init"])
+def test_what_was_being_made_when_it_was_killed_is_found(ordinary: Ordinary, moment: str) -> None:
+    """Its processes are in the killed manager's namespace, which nobody else may be in."""
+    for _ in range(3):
+        with ThreadPoolExecutor(1) as calls:
+            made = calls.submit(ordinary.create)
+            wait_until(lambda: bool(list(ordinary.data.glob(f"sandboxes/*/{moment}"))), "no box")
+            ordinary.kill()
+            assert isinstance(made.exception(), (OSError, HTTPException, type(None)))
+        ordinary.seen |= {path.name for path in ordinary.kept()}
+        ordinary.start()
+        ordinary.delete_all()
+        wait_until(lambda: not ordinary.kept(), "it stays")
+    ordinary.leave()
+    expect_no_children()
 
 
 def test_doctor_finds_what_an_ordinary_user_needs(user: User, open_tun: None) -> None:

@@ -116,7 +116,8 @@ static int write_init(const char *dir, pid_t pid, struct err *err)
 	return tree_write(path, text, 0600, 0, err);
 }
 
-int box_find_init(const char *dir)
+/* The pidfd of the process that is written down, or -1 where it is no more. */
+static int find_init(const char *dir)
 {
 	char boot[BOOT_ID_LEN + 1], then[BOOT_ID_LEN + 1] = "";
 	int pid;
@@ -134,12 +135,22 @@ int box_find_init(const char *dir)
 	return steal_fd(&fd);
 }
 
-pid_t box_init_pid(const char *dir)
+static pid_t read_pid(const char *dir, const char *file)
 {
-	AUTO_FREE char *path = alloc_printf("%s/init", dir);
+	AUTO_FREE char *path = alloc_printf("%s/%s", dir, file);
 	AUTO_FREE char *text = slurp(path, 256, NULL);
 
 	return text ? (pid_t)strtol(text, NULL, 10) : -1;
+}
+
+pid_t box_await_pid(const char *dir)
+{
+	AUTO_CLOSE int lock_fd = -1;
+
+	if (lock(dir, &lock_fd, NULL) < 0)
+		return -1;
+	pid_t pid = read_pid(dir, "init");
+	return pid > 1 ? pid : read_pid(dir, "pid"); /* the runtime's word */
 }
 
 static bool has_ended(int pidfd)
@@ -152,7 +163,7 @@ static bool has_ended(int pidfd)
 void box_find(const struct site *site, const char *id, struct live *live)
 {
 	AUTO_FREE char *dir = box_dir(site, id);
-	AUTO_CLOSE int init = box_find_init(dir);
+	AUTO_CLOSE int init = find_init(dir);
 
 	*live = (struct live)LIVE_NONE;
 	if (init < 0 || has_ended(init))
@@ -437,10 +448,10 @@ int box_connect(const struct site *site, const struct record *record, int *helpe
 
 	if (lock(dir, &lock_fd, err) < 0)
 		return -1;
-	init = box_find_init(dir);
+	init = find_init(dir);
 	if (init < 0 || has_ended(init))
 		return err_set(err, ERR_CONFLICT, "sandbox %s does not run", record->id);
-	if (network_start(site, record, box_init_pid(dir), &started, &ready, err) < 0)
+	if (network_start(site, record, read_pid(dir, "init"), &started, &ready, err) < 0)
 		return -1;
 	if (network_await(ready, err) < 0) {
 		network_stop(started);

@@ -57,10 +57,10 @@ int box_claim(const struct site *site, struct record *record, struct err *err);
 /* Its processes, by the kernel's word; where it does not run, LIVE_NONE. */
 void box_find(const struct site *site, const char *id, struct live *live);
 
-/* The first process that is written down in a sandbox's directory: its pidfd (the caller's), -1
- * where it is no more; and its pid. */
-int box_find_init(const char *dir);
-pid_t box_init_pid(const char *dir);
+/* The first process of the sandbox in a directory, also of one that a manager was making when it
+ * was killed: the runtime may still be at work, and is waited for. Whether that pid has been used
+ * again is for the caller to find out; -1: there is none. */
+pid_t box_await_pid(const char *dir);
 
 void live_release(struct live *live);
 

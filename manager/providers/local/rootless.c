@@ -133,17 +133,33 @@ static int make_namespace(struct err *err)
 
 /* ---- the one that is there ---- */
 
+/* Whether a process has the ids of our sandboxes, so that its pid is not somebody else's now. */
+static bool has_our_ids(pid_t pid)
+{
+	char path[64];
+	unsigned inside, first, count;
+
+	snprintf(path, sizeof path, "/proc/%d/uid_map", (int)pid);
+	AUTO_FREE char *map = slurp(path, 4096, NULL);
+	return map && sscanf(map, "%u %u %u", &inside, &first, &count) == 3 && inside == 0 &&
+	       first == rootless_range("/etc/subuid") && count == ID_RANGE;
+}
+
 /* The namespace that a sandbox's own one was made in. */
 static int namespace_of(const char *dir)
 {
 	char path[64];
-	AUTO_CLOSE int before = box_find_init(dir);
-	pid_t pid = before < 0 ? -1 : box_init_pid(dir);
+	uid_t owner;
+	pid_t pid = box_await_pid(dir);
 
+	if (pid <= 1 || !has_our_ids(pid))
+		return -1;
 	snprintf(path, sizeof path, "/proc/%d/ns/user", (int)pid);
-	AUTO_CLOSE int inner = pid > 1 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	AUTO_CLOSE int after = inner < 0 ? -1 : box_find_init(dir); /* it was that process */
-	return after < 0 ? -1 : ioctl(inner, NS_GET_PARENT);
+	AUTO_CLOSE int inner = open(path, O_RDONLY | O_CLOEXEC);
+	AUTO_CLOSE int outer = inner < 0 ? -1 : ioctl(inner, NS_GET_PARENT);
+	if (outer < 0 || ioctl(outer, NS_GET_OWNER_UID, &owner) < 0 || owner != getuid())
+		return -1;
+	return steal_fd(&outer);
 }
 
 static int enter_existing(const char *boxes)

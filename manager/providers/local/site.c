@@ -111,8 +111,9 @@ int site_open(const struct site_options *options, struct site *out, struct err *
 		.port = options->port };
 	AUTO_FREE char *runtime = alloc_printf("%s/runtime", data);
 
-	/* What covers a directory does so in mount namespaces of sandboxes that start. */
-	site.stage = alloc_text(site.rootless ? "/media" : "/run/sandbox-stage");
+	/* Covered in the mount namespaces of sandboxes that start, and nowhere else. */
+	const char *empty = strncmp(data, "/media/", 7) == 0 ? "/mnt" : "/media";
+	site.stage = alloc_text(site.rootless ? empty : "/run/sandbox-stage");
 	cgroups_probe(&site.cgroups);
 	if (check_ids(ids, err) < 0 || make_dirs(&site, err) < 0 ||
 		find_programs(&site, options->oci_runtime, err) < 0 ||
