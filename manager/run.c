@@ -63,7 +63,8 @@ static size_t take_frame(struct run *run, const char *bytes, size_t len)
 	if (len > run->frame_left)
 		len = run->frame_left;
 	if (kind == FRAME_END) {
-		buf_add(&run->end, bytes, len);
+		if (run->end.len + len <= END_MAX_BYTES)
+			buf_add(&run->end, bytes, len);
 		run->ended = len == run->frame_left;
 	} else if (kind == FRAME_STDOUT || kind == FRAME_STDERR) {
 		if (!run->events.output(kind == FRAME_STDERR, bytes, len, run->data))

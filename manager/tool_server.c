@@ -14,7 +14,8 @@
 #include "sandbox.h"
 
 enum {
-	ANSWER_MAX_BYTES = 1024 * 1024,
+	ANSWER_MAX_BYTES = 256 * 1024,
+	VALUES_MAX = 20000, /* each costs a parser many times its bytes */
 	ANSWER_DEPTH_MAX = 32,
 	ACTIVITY_MS = 5000,
 };
@@ -63,7 +64,7 @@ struct fetch *tool_server_fetch(struct sandbox *sandbox, const char *path,
 /* How deep a text nests, before a parser goes there. */
 static json_t *parse(const struct buf *body)
 {
-	size_t depth = 0, deepest = 0;
+	size_t depth = 0, deepest = 0, values = 0;
 	bool text = false;
 
 	for (size_t i = 0; i < body->len; i++) {
@@ -73,12 +74,14 @@ static json_t *parse(const struct buf *body)
 			i++;
 		else if (c == '"')
 			text = !text;
+		else if (!text && c == ',')
+			values++;
 		else if (!text && (c == '{' || c == '['))
 			deepest = ++depth > deepest ? depth : deepest;
 		else if (!text && (c == '}' || c == ']') && depth > 0)
 			depth--;
 	}
-	if (deepest > ANSWER_DEPTH_MAX || body->over)
+	if (deepest > ANSWER_DEPTH_MAX || values > VALUES_MAX || body->over)
 		return NULL;
 	return json_loadb(body->data ? body->data : "", body->len, JSON_ALLOW_NUL, NULL);
 }

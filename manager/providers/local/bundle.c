@@ -18,6 +18,7 @@ enum {
 	FILES_SOFT = 16384,
 	FILES_HARD = 65536,
 	MAIN_MODE = 0600,
+	CORE_NONE = 1, /* with 0 the kernel still hands a dump to a program of the host's (core(5)) */
 };
 
 /* What root inside may be given by setuid programs; nobody starts with any of it. */
@@ -27,8 +28,12 @@ static const char *const bounding[] = { "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FO
 
 static const char *const masked[] = { "/proc/acpi", "/proc/asound", "/proc/interrupts",
 	"/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
-	"/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
-	"/sys/fs/selinux", "/sys/kernel" };
+	"/proc/timer_list", "/proc/timer_stats", "/proc/cmdline", "/proc/partitions",
+	"/proc/diskstats", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/selinux",
+	"/sys/kernel", "/sys/module",
+	/* The files behind the disks name every sandbox. */
+	"/sys/block", "/sys/class/block", "/sys/dev/block", "/sys/devices/virtual/block",
+	"/sys/fs/ext4", "/sys/class/dmi", "/sys/devices/virtual/dmi" };
 
 static const char *const read_only[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 	"/proc/sysrq-trigger" };
@@ -110,7 +115,7 @@ static json_t *process(const struct site *site, const struct record *record)
 		arguments(site), "env", variables(record->envs), "cwd", "/", "capabilities",
 		"bounding", texts(bounding, LEN(bounding)), "effective", "permitted", "inheritable",
 		"ambient", "rlimits", limit("RLIMIT_NOFILE", RLIMIT_NOFILE, FILES_SOFT, FILES_HARD),
-		limit("RLIMIT_CORE", RLIMIT_CORE, 0, FILES_HARD), "noNewPrivileges", 0);
+		limit("RLIMIT_CORE", RLIMIT_CORE, CORE_NONE, CORE_NONE), "noNewPrivileges", 0);
 }
 
 /* ---- mounts ---- */
@@ -147,7 +152,7 @@ static json_t *mounts_of(const struct site *site, const struct record *record)
 	add_mount(mounts, "/proc", "proc", "proc", "nosuid,noexec,nodev");
 	add_mount(mounts, "/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=64k");
 	add_mount(mounts, "/dev/pts", "devpts", "devpts",
-		"nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5");
+		"nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5,max=256");
 	add_mount(mounts, "/dev/shm", "tmpfs", "shm", shm);
 	add_mount(mounts, "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev");
 	add_mount(mounts, "/sys", "sysfs", "sysfs", "nosuid,noexec,nodev,ro");

@@ -48,6 +48,9 @@ static int work(struct job *job)
 	case CLAIM:
 		return box_claim(site, &job->record, &job->err);
 	case START:
+		/* A prepared one whose processes ended before its create: it is somebody's now. */
+		if (job->record.pooled && box_claim(site, &job->record, &job->err) < 0)
+			return -1;
 		return box_start(site, &job->record, &job->live, &job->err);
 	case CONNECT:
 		return box_connect(site, &job->record, &job->live.helper, &job->err);
@@ -191,7 +194,7 @@ static void settle(struct job *job)
 		sandbox->live.helper = job->live.helper;
 		job->live.helper = -1;
 	}
-	if (!job->failed && (job->step == MAKE || job->step == CLAIM)) {
+	if (!job->failed && (job->step == MAKE || job->step == CLAIM || job->step == START)) {
 		sandbox->record.made = true;
 		sandbox->record.pooled = job->record.pooled;
 	}

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -252,11 +253,28 @@ void network_stop(int helper)
 	close(helper);
 }
 
+/* Whether a process is of our user and our pid namespace: one inside a sandbox may call itself
+ * whatever it likes. */
+static bool is_ours(pid_t pid)
+{
+	struct stat self, other;
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/%d", (int)pid);
+	if (stat(path, &other) < 0 || other.st_uid != geteuid())
+		return false;
+	snprintf(path, sizeof path, "/proc/%d/ns/pid", (int)pid);
+	return stat(path, &other) == 0 && stat("/proc/self/ns/pid", &self) == 0 &&
+	       self.st_ino == other.st_ino && self.st_dev == other.st_dev;
+}
+
 /* Whether /proc/<pid>/cmdline begins with the helper's name. */
 static bool is_helper(pid_t pid, const char *name)
 {
 	char path[64];
 
+	if (!is_ours(pid))
+		return false;
 	snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
 	AUTO_FREE char *line = slurp(path, 64 * 1024, NULL);
 	return line && strcmp(line, name) == 0;
