@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -82,13 +83,15 @@ def user() -> Iterator[User]:
 
 @pytest.fixture
 def open_tun() -> Iterator[None]:
-    """As Debian has it; in bare virtual machines it is for root alone."""
-    before = TUN.stat().st_mode & 0o7777
-    TUN.chmod(0o666)
-    try:
-        yield
-    finally:
-        TUN.chmod(before)
+    """As Debian has it; in bare virtual machines it is for root alone. One test at a time."""
+    with TUN.open("rb", buffering=0) as device:
+        fcntl.flock(device, fcntl.LOCK_EX)
+        before = TUN.stat().st_mode & 0o7777
+        TUN.chmod(0o666)
+        try:
+            yield
+        finally:
+            TUN.chmod(before)
 
 
 @pytest.fixture
