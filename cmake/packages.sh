@@ -8,7 +8,8 @@ build_packages="gcc=gcc cmake=cmake ninja=ninja-build pkg-config=pkg-config
 # What the local engine runs, and what people expect in a sandbox of the host's own /usr.
 runtime_packages="runc=runc slirp4netns=slirp4netns nft=nftables mkfs.ext4=e2fsprogs sudo=sudo"
 test_packages="python3=python3 py:ensurepip=python3-venv node=nodejs npm=npm git=git rg=ripgrep
-	clang-14=clang-14 ip=iproute2 curl=curl strace=strace"
+	clang-14=clang-14 ip=iproute2 curl=curl strace=strace tmux=tmux busybox=busybox-static
+	musl-gcc=musl-tools newuidmap=uidmap"
 
 has_package() {
 	case $1 in
