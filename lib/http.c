@@ -160,6 +160,8 @@ static struct http_request *request_new(struct http *http, struct MHD_Connection
 	request->connection =
 		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 	request->connection->request = request;
+	request->head = http->options.head;
+	request->head_data = http->options.data;
 	request->path = path;
 	request->method_name = method;
 	request->method = method_of(method);
@@ -255,6 +257,12 @@ static enum MHD_Result queue_answer(struct http_request *request)
 	return queued;
 }
 
+static void call_head(struct http_request *request)
+{
+	request->head_pending = false;
+	request->head(request, request->head_data);
+}
+
 static enum MHD_Result begin(struct http_request *request, bool nul_in_its_path)
 {
 	struct http *http = request->http;
@@ -267,7 +275,7 @@ static enum MHD_Result begin(struct http_request *request, bool nul_in_its_path)
 	if (problem)
 		http_reply_text(request, nul_in_its_path ? 404 : 400, "text/plain", problem);
 	else if (request->announces_body)
-		http->options.head(request, http->options.data);
+		call_head(request);
 	else
 		request->head_pending = true;
 	return request->response ? queue_answer(request) : MHD_YES;
@@ -287,13 +295,15 @@ static void take_piece(struct http_request *request, const char *bytes, size_t l
 
 static void end_of_body(struct http_request *request)
 {
-	struct http *http = request->http;
-
 	request->body_done = true;
 	if (!request->answered)
 		http_request_deadline(request, 0);
-	if (request->head_pending)
-		http->options.head(request, http->options.data);
+	if (request->head_pending && !request->answered)
+		call_head(request);
+	if (request->waits) {
+		request->body_done = false;
+		return;
+	}
 	if (!request->answered && request->on_body) {
 		request->on_body_gone = NULL;
 		request->on_body(request, request->body_data);
@@ -324,7 +334,10 @@ static enum MHD_Result on_access(void *data, struct MHD_Connection *mhd, const c
 		*context = request = request_new(data, mhd, path, method);
 		return begin(request, nul);
 	}
-	if (*len > 0 && request->paused) { /* of a chunked body more may come at once: later */
+	if (*len > 0 && request->head_pending && !request->waits && !request->answered)
+		call_head(request); /* after a wait */
+	/* Of a chunked body more may come at once: later. */
+	if (*len > 0 && (request->paused || request->waits)) {
 		http_request_sleep(request);
 		return MHD_YES;
 	}
@@ -335,7 +348,7 @@ static enum MHD_Result on_access(void *data, struct MHD_Connection *mhd, const c
 			http_request_sleep(request);
 		return MHD_YES;
 	}
-	if (!request->body_done)
+	if (!request->body_done && !request->waits)
 		end_of_body(request);
 	if (request->response)
 		return queue_answer(request);

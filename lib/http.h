@@ -80,6 +80,13 @@ size_t http_header_count(const struct http_request *request, const char *name);
 /* The address of the other side, as text. Borrowed. */
 const char *http_client(const struct http_request *request);
 
+/*
+ * In `head` only: what there is to decide has to wait. `fn` stands for `head` once http_go_on() was
+ * called; `gone` is called instead where the client leaves before.
+ */
+void http_wait(struct http_request *request, http_fn *fn, http_fn *gone, void *data);
+void http_go_on(struct http_request *request);
+
 /* Free for the user; NULL at the start. */
 void http_set_user(struct http_request *request, void *user);
 void *http_user(const struct http_request *request);

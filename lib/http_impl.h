@@ -47,6 +47,9 @@ struct http_request {
 
 	struct buf body;
 	bool announces_body, head_pending, in_memory, body_done, paused, suspended, discarding;
+	bool waits; /* with its head, until http_go_on() */
+	http_fn *head;
+	void *head_data;
 	http_piece_fn *piece;
 	http_fn *on_body, *on_body_gone;
 	void *body_data;

@@ -104,6 +104,22 @@ void *http_user(const struct http_request *request)
 	return request->user;
 }
 
+void http_wait(struct http_request *request, http_fn *fn, http_fn *gone, void *data)
+{
+	request->waits = request->head_pending = true;
+	request->head = fn;
+	request->head_data = data;
+	request->on_body_gone = gone;
+	request->body_data = data;
+}
+
+void http_go_on(struct http_request *request)
+{
+	request->waits = false;
+	request->on_body_gone = NULL;
+	http_request_wake(request);
+}
+
 /* ---- the body ---- */
 
 void http_read_body(struct http_request *request, size_t max, http_fn *fn, http_fn *gone,
@@ -246,7 +262,7 @@ void http_request_answer(struct http_request *request, unsigned status,
 			request->headers[i].value);
 	if (http_draining(request->http)) /* so that the connection brings no more requests */
 		MHD_add_response_header(response, "Connection", "close");
-	request->paused = false;
+	request->paused = request->waits = false;
 	http_request_wake(request);
 }
 

@@ -8,11 +8,12 @@
 #include "buf.h"
 #include "err.h"
 #include "fetch.h"
+#include "http.h"
 #include "log.h"
 #include "loop.h"
 #include "manager.h"
 
-enum { FETCH_MS = 10000, NOT_BEFORE_MS = 30000, EVERY_MS = 3600000 };
+enum { FETCH_MS = 5000, NOT_BEFORE_MS = 30000, EVERY_MS = 3600000 };
 
 struct key_set {
 	struct manager *manager;
@@ -22,6 +23,7 @@ struct key_set {
 	int64_t fetched_ms;
 	unsigned status;
 	struct buf text;
+	TAILQ_HEAD(, key_set_waiter) waiters;
 };
 
 static void on_head(struct fetch *fetch, unsigned status, int64_t length, void *data)
@@ -40,6 +42,16 @@ static bool on_piece(struct fetch *fetch, const char *bytes, size_t len, void *d
 	(void)fetch;
 	buf_add(&set->text, bytes, len);
 	return true;
+}
+
+static void wake_all(struct key_set *set)
+{
+	struct key_set_waiter *waiter;
+
+	while ((waiter = TAILQ_FIRST(&set->waiters))) {
+		TAILQ_REMOVE(&set->waiters, waiter, link);
+		http_go_on(waiter->request);
+	}
 }
 
 static int use(struct key_set *set, const struct err *failed, struct err *err)
@@ -67,22 +79,16 @@ static void on_end(struct fetch *fetch, const struct err *failed, void *data)
 	} else {
 		loop_timer_set(set->timer, EVERY_MS);
 	}
+	wake_all(set);
 }
 
-static void on_time(void *data)
-{
-	struct key_set *set = data;
-
-	key_set_fetch(set->manager);
-}
-
-void key_set_fetch(struct manager *manager)
+static void fetch(struct key_set *set)
 {
 	static const struct fetch_events events = { on_head, on_piece, NULL, on_end };
-	struct key_set *set = manager->key_set;
+	struct manager *manager = set->manager;
 	int64_t now = loop_now_ms(manager->loop);
 
-	if (!set || set->fetch)
+	if (set->fetch)
 		return;
 	if (set->fetched_ms && now - set->fetched_ms < NOT_BEFORE_MS) {
 		loop_timer_set(set->timer, NOT_BEFORE_MS - (now - set->fetched_ms));
@@ -96,6 +102,29 @@ void key_set_fetch(struct manager *manager)
 		&events, set);
 }
 
+static void on_time(void *data)
+{
+	fetch(data);
+}
+
+bool key_set_wait(struct manager *manager, struct key_set_waiter *waiter)
+{
+	struct key_set *set = manager->key_set;
+
+	if (!set)
+		return false;
+	fetch(set);
+	if (!set->fetch)
+		return false;
+	TAILQ_INSERT_TAIL(&set->waiters, waiter, link);
+	return true;
+}
+
+void key_set_leave(struct manager *manager, struct key_set_waiter *waiter)
+{
+	TAILQ_REMOVE(&manager->key_set->waiters, waiter, link);
+}
+
 struct key_set *key_set_new(struct manager *manager, const char *url)
 {
 	struct key_set *set = alloc_zero(sizeof *set);
@@ -103,6 +132,7 @@ struct key_set *key_set_new(struct manager *manager, const char *url)
 	set->manager = manager;
 	set->url = url;
 	buf_init(&set->text, JWKS_TEXT_MAX);
+	TAILQ_INIT(&set->waiters);
 	set->timer = loop_timer_new(manager->loop, on_time, set);
 	loop_timer_set(set->timer, 0);
 	return set;
@@ -112,6 +142,7 @@ void key_set_free(struct key_set *set)
 {
 	if (!set)
 		return;
+	wake_all(set);
 	fetch_cancel(set->fetch);
 	loop_timer_free(set->timer);
 	buf_release(&set->text);

@@ -6,13 +6,25 @@
  * that is not known, and every hour; never more often than every half minute, since anybody can
  * send such a token. Loop thread only.
  */
+#include <stdbool.h>
+#include <sys/queue.h>
+
+struct http_request;
 struct key_set;
 struct manager;
 
 struct key_set *key_set_new(struct manager *manager, const char *url);
 void key_set_free(struct key_set *set); /* NULL is allowed */
 
-/* Fetches soon, where that is not too often. */
-void key_set_fetch(struct manager *manager);
+/* A request (whose http_wait() it is) that goes on when the fetch under way has ended. */
+struct key_set_waiter {
+	struct http_request *request;
+	TAILQ_ENTRY(key_set_waiter) link;
+};
+
+/* Fetches, where that is not too often. False: nothing is under way, so there is nothing to wait
+ * for; else it takes a few seconds at the most. */
+bool key_set_wait(struct manager *manager, struct key_set_waiter *waiter);
+void key_set_leave(struct manager *manager, struct key_set_waiter *waiter);
 
 #endif

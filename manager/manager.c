@@ -373,6 +373,7 @@ void manager_close(struct manager *manager)
 	manager->stopping = true;
 	manager->closing = true;
 	key_set_free(manager->key_set);
+	manager->key_set = NULL;
 	end_calls(manager);
 	http_free(manager->http);
 	gate_free(manager->gate);

@@ -286,6 +286,28 @@ static void start(struct api_call *call)
 
 /* ---- who asks ---- */
 
+static void on_keys(struct http_request *request, void *data);
+
+static void on_keys_gone(struct http_request *request, void *data)
+{
+	struct api_call *call = data;
+
+	(void)request;
+	key_set_leave(call->manager, &call->for_keys);
+	api_call_free(call);
+}
+
+/* Whether a newer key set is on its way, which may have the token's key. */
+static bool wait_for_keys(struct api_call *call)
+{
+	call->for_keys.request = call->request;
+	if (!key_set_wait(call->manager, &call->for_keys))
+		return false;
+	http_wait(call->request, on_keys, on_keys_gone, call);
+	return true;
+}
+
+/* False: the request was refused, or waits. */
 static bool identify(struct api_call *call)
 {
 	struct http_request *request = call->request;
@@ -302,8 +324,8 @@ static bool identify(struct api_call *call)
 		return true;
 	enum credentials_verdict verdict =
 		credentials_check(call->manager->credentials, &asked, &who, &err);
-	if (verdict == CREDENTIALS_STALE)
-		key_set_fetch(call->manager);
+	if (verdict == CREDENTIALS_STALE && wait_for_keys(call))
+		return false;
 	if (verdict == CREDENTIALS_FINE && http_header_count(request, "Authorization") <= 1) {
 		call->owner = alloc_text(who.owner);
 		call->admin = who.admin;
@@ -314,6 +336,13 @@ static bool identify(struct api_call *call)
 		verdict == CREDENTIALS_FINE ? "Send one Authorization header, not several"
 					    : err.msg);
 	return false;
+}
+
+static void on_keys(struct http_request *request, void *data)
+{
+	(void)request;
+	if (identify(data))
+		start(data);
 }
 
 void api_too_large(struct http_request *request, void *data)

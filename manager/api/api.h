@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "key_set.h"
 #include "provider.h"
 #include "store/store.h"
 
@@ -83,6 +84,7 @@ struct api_call {
 	struct sandbox *sandbox;     /* held; for ROUTE_SANDBOX */
 	bool waits;                  /* for its sandbox, in api_when_running() */
 	bool over;                   /* answered meanwhile: freed when that ends */
+	struct key_set_waiter for_keys; /* where it waits for them */
 	void *own;                   /* the handler's; */
 	void (*free_own)(void *own);
 };

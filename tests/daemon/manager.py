@@ -144,13 +144,13 @@ class Manager(Daemon):
         wait_until(lambda: not loops(data), f"loop devices are left: {loops(data)}")
 
 
-def token(secret: str, **claims: Any) -> str:
+def token(secret: str, header: Json | None = None, /, **claims: Any) -> str:
     """A JSON Web Token, signed by HS256."""
 
     def part(value: bytes) -> str:
         return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
 
-    parts = [part(json.dumps(value).encode()) for value in ({"alg": "HS256"}, claims)]
+    parts = [part(json.dumps(value).encode()) for value in ({"alg": "HS256"} | (header or {}), claims)]
     signature = hmac.digest(secret.encode(), ".".join(parts).encode(), "sha256")
     return ".".join([*parts, part(signature)])
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from asking import Answer, Json, ask, get, post, sandbox
+from asking import Answer, Json, ask, get, post, receive, sandbox, send
 from manager import ALICE, BOB, KEYS, Manager, managers, token
 
 SECRET = "a-secret-of-at-least-32-bytes-length"
@@ -221,8 +221,6 @@ def test_a_login_needs_no_body_and_takes_no_form(manager: Manager) -> None:
 
 
 def test_many_logins_hold_up_nobody(manager: Manager) -> None:
-    from asking import receive, send
-
     tries = [
         send(manager, "POST", f"{LOGIN}?username=crowd{i}&password=x", key="") for i in range(30)
     ]

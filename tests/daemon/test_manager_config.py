@@ -53,6 +53,7 @@ def test_what_it_needs_is_named(refuses: Callable[..., str], tmp_path: Path) -> 
     assert "SANDBOX_MAX_TIMEOUT" in refuses(SANDBOX_MAX_TIMEOUT="soon")
     assert "no-such.env" in refuses("--env-file", "no-such.env")
     assert "SANDBOX_API_KEYS" in refuses(SANDBOX_API_KEYS="no-colon")
+    assert "SANDBOX_JWT_AUDIENCE" in refuses(SANDBOX_JWKS_URL="http://127.0.0.1:1/keys")
 
 
 @pytest.mark.parametrize(
