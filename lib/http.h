@@ -96,6 +96,7 @@ void *http_user(const struct http_request *request);
 void http_read_body(struct http_request *request, size_t max, http_fn *fn, http_fn *gone,
 	void *data);
 char *http_body(struct http_request *request, size_t *len); /* borrowed, NUL-terminated */
+char *http_take_body(struct http_request *request); /* the same bytes, which the caller frees */
 
 /*
  * In `head` only: hands the body over in pieces as it comes, then calls `end`. A piece function

@@ -151,6 +151,13 @@ char *http_body(struct http_request *request, size_t *len)
 	return request->body.data ? request->body.data : empty;
 }
 
+char *http_take_body(struct http_request *request)
+{
+	size_t len;
+
+	return buf_steal(&request->body, &len);
+}
+
 void http_stream_body(struct http_request *request, http_piece_fn *piece, http_fn *end,
 	http_fn *gone, void *data)
 {

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "alloc.h"
@@ -136,18 +137,37 @@ size_t worker_queued(struct worker_pool *pool)
 	return queued;
 }
 
-void worker_pool_stop(struct worker_pool *pool)
+static bool join(pthread_t thread, int64_t deadline_ms)
 {
+	struct timespec deadline = { deadline_ms / 1000, deadline_ms % 1000 * 1000000 };
+
+	if (deadline_ms == INT64_MAX)
+		return pthread_join(thread, NULL) == 0;
+	return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &deadline) == 0;
+}
+
+bool worker_pool_stop_by(struct worker_pool *pool, int64_t deadline_ms)
+{
+	size_t running = 0;
+
 	pthread_mutex_lock(&pool->lock);
 	pool->stopping = true;
 	pthread_cond_broadcast(&pool->work);
 	pthread_mutex_unlock(&pool->lock);
-	for (size_t i = 0; i < pool->threads; i++)
-		pthread_join(pool->ids[i], NULL);
-	pool->threads = 0;
+	for (size_t i = 0; i < pool->threads; i++) {
+		if (!join(pool->ids[i], deadline_ms))
+			pool->ids[running++] = pool->ids[i];
+	}
+	pool->threads = running;
 	loop_run_posts(pool->loop);
 	while (pool->first)
 		finish(next_job(pool));
+	return running == 0;
+}
+
+void worker_pool_stop(struct worker_pool *pool)
+{
+	worker_pool_stop_by(pool, INT64_MAX);
 }
 
 void worker_pool_free(struct worker_pool *pool)

@@ -6,7 +6,9 @@
  * its `done` runs on the loop thread afterwards, so nobody needs a lock. Threads start when
  * there is work and stay; the queue is bounded. Used from the loop thread.
  */
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct err;
 struct loop;
@@ -19,6 +21,11 @@ struct worker_pool *worker_pool_new(struct loop *loop, size_t threads_max, size_
 /* Waits for running jobs and drops those still queued; each job's `done` was called then. No more
  * are taken. */
 void worker_pool_stop(struct worker_pool *pool);
+
+/* The same, but waits for running jobs until CLOCK_MONOTONIC reads `deadline_ms` only. False: some
+ * still run. Neither their data nor the pool can be freed then, and all that is left is to end the
+ * process. */
+bool worker_pool_stop_by(struct worker_pool *pool, int64_t deadline_ms);
 
 /* Stops it first. NULL is allowed. */
 void worker_pool_free(struct worker_pool *pool);

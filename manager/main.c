@@ -51,8 +51,9 @@ static int serve(const struct config *config)
 	int failed = manager_run(&manager, &err);
 	if (failed)
 		log_event(LOG_ERROR, "stopped", "why", err.msg, NULL);
-	manager_close(&manager);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	int status = failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	manager_close(&manager, status);
+	return status;
 }
 
 static int print_openapi(void)

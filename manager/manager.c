@@ -1,9 +1,11 @@
 #include "manager.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "api/api.h"
@@ -30,7 +32,8 @@ enum {
 	CONNECTIONS_MAX = 4000,
 	IDLE_S = 75,
 	BODY_S = 60,
-	DRAIN_MS = 1500,
+	DRAIN_MS = 1200, /* of the two seconds that the end may take; */
+	JOBS_MS = 300,   /* then this, for jobs that are nearly done */
 	HOUSEKEEPING_MS = 60 * 1000,
 	DELETED_KEEP_MS = 10 * 60 * 1000, /* so that deleting it twice is no error */
 	KEYED_KEEP_MS = 25 * 3600 * 1000, /* longer than an Idempotency-Key is good for */
@@ -350,23 +353,44 @@ int manager_run(struct manager *manager, struct err *err)
 	return loop_run(manager->loop, err);
 }
 
-/*
- * Every call gets its answer while there is somebody to take it: what runs is waited for, what
- * waits is cancelled, and nothing comes back to a call afterwards.
- */
-static void end_calls(struct manager *manager)
+/* Whoever asks for the end once more means it: nothing that follows needs the loop. */
+static void die_by_signals(void)
 {
+	sigset_t ends;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	pthread_sigmask(SIG_UNBLOCK, &ends, NULL);
+}
+
+static int64_t clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/*
+ * Every call gets its answer while there is somebody to take it: what runs is waited for a moment,
+ * what waits is cancelled, and nothing comes back to a call afterwards. False: some jobs go on.
+ */
+static bool end_calls(struct manager *manager)
+{
+	int64_t deadline = clock_ms() + JOBS_MS;
 	struct sandbox *sandbox;
 
-	worker_pool_stop(manager->logins);
-	worker_pool_stop(manager->workers);
+	worker_pool_stop(manager->logins); /* of which one takes tens of milliseconds */
+	bool ended = worker_pool_stop_by(manager->workers, deadline);
 	loop_run_posts(manager->loop);
 	TAILQ_FOREACH(sandbox, &manager->sandboxes, link)
 		changes_drop(sandbox);
 	fetch_pool_free(manager->fetches);
+	return ended;
 }
 
-void manager_close(struct manager *manager)
+void manager_close(struct manager *manager, int status)
 {
 	struct sandbox *sandbox;
 
@@ -374,7 +398,8 @@ void manager_close(struct manager *manager)
 	manager->closing = true;
 	key_set_free(manager->key_set);
 	manager->key_set = NULL;
-	end_calls(manager);
+	die_by_signals();
+	bool ended = end_calls(manager);
 	http_free(manager->http);
 	gate_free(manager->gate);
 	manager->gate = NULL;
@@ -383,6 +408,12 @@ void manager_close(struct manager *manager)
 		sandbox_save(sandbox);
 	}
 	store_close(manager->store);
+	if (!ended) {
+		/* A job may take a minute; what it leaves, the next start mends as after a crash.
+		 */
+		log_event(LOG_WARNING, "not waiting for what still runs", NULL);
+		_exit(status);
+	}
 	while ((sandbox = TAILQ_FIRST(&manager->sandboxes)))
 		sandbox_free(sandbox);
 	for (size_t i = 0; i < manager->providers_len; i++)

@@ -63,7 +63,9 @@ int manager_open(struct manager *manager, const struct config *config,
 
 /* Until a signal ends it. */
 int manager_run(struct manager *manager, struct err *err);
-void manager_close(struct manager *manager);
+
+/* Within a second. Where jobs go on it does not return, but ends the process with `status`. */
+void manager_close(struct manager *manager, int status);
 
 /* Makes the directory, private, with what is missing above it. */
 int manager_make_data_dir(const char *dir, struct err *err);

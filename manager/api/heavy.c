@@ -5,6 +5,7 @@
 #include "api.h"
 #include "cleanup.h"
 #include "err.h"
+#include "http.h"
 #include "json_reader.h"
 #include "manager.h"
 #include "worker.h"
@@ -17,6 +18,7 @@ struct reading {
 	struct api_call *call;
 	const char *bytes;
 	size_t len;
+	char *taken; /* the bytes: the request may be gone before a worker has read them */
 	json_t *body;
 	struct err err;
 	api_read_fn *fn;
@@ -35,6 +37,7 @@ static void was_read(void *data)
 	struct reading *reading = data;
 
 	reading->fn(reading->call, reading->body, reading->body ? NULL : &reading->err);
+	free(reading->taken);
 	free(reading);
 }
 
@@ -45,9 +48,11 @@ void api_read_json(struct api_call *call, const char *bytes, size_t len, api_rea
 	*reading = (struct reading){ .call = call, .bytes = bytes, .len = len, .fn = fn };
 	/* Until it was read: what the end of the manager drops was not. */
 	err_set(&reading->err, ERR_CANCELLED, "the manager is stopping");
-	if (len > AT_ONCE_BYTES &&
-		worker_submit(call->manager->workers, read_body, was_read, reading, NULL) == 0)
-		return;
+	if (len > AT_ONCE_BYTES) {
+		reading->taken = http_take_body(call->request);
+		if (worker_submit(call->manager->workers, read_body, was_read, reading, NULL) == 0)
+			return;
+	}
 	read_body(reading);
 	was_read(reading);
 }

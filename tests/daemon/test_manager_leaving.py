@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -199,6 +203,30 @@ def test_a_second_signal_ends_it_at_once(manager: Manager, box: str) -> None:
     assert outcome(connection) == 502
     manager.process = None
     manager.start()
+
+
+def test_the_manager_waits_for_no_long_job(launch_manager: Launch, tmp_path: Path) -> None:
+    """A runtime that takes half a minute, the first time it is to create."""
+    runtime, began = tmp_path / "runc", tmp_path / "began"
+    real = shutil.which("runc") or shutil.which("crun")
+    runtime.write_text(
+        "#!/bin/sh\n"
+        f'case " $* " in *" create "*) [ -e {began} ] || {{ echo $$ > {began}; exec sleep 30; }};; esac\n'
+        f'exec {real} "$@"\n'
+    )
+    runtime.chmod(0o755)
+    manager = launch_manager("--oci-runtime", str(runtime), settings=KEYS, key=ALICE)
+    creating = send(manager, "POST", "/sandboxes/create", {"user_id": "x"})
+    wait_until(lambda: began.exists() and began.read_text() != "", "the runtime was not called")
+    try:
+        manager.leave()  # in time, with status 0
+        assert receive(creating).status == 503
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(int(began.read_text()), signal.SIGKILL)
+    manager.start()
+    box = manager.create()["sandbox_id"]
+    assert manager.run(box, "echo fine")["stdout"] == "fine\n"
 
 
 def test_who_waits_for_a_change_is_answered(manager: Manager, box: str) -> None:
