@@ -13,6 +13,7 @@
 #include "err.h"
 #include "http.h"
 #include "log.h"
+#include "loop.h"
 #include "manager.h"
 #include "worker.h"
 
@@ -74,7 +75,7 @@ void api_login(struct api_call *call)
 {
 	const char *name = call_text(call, "username");
 	int64_t wait = throttle_try(call->manager->throttle, name, http_client(call->request),
-		manager_now_ms());
+		loop_now_ms(call->manager->loop));
 	char seconds[24];
 	struct err err;
 
@@ -82,7 +83,8 @@ void api_login(struct api_call *call)
 		snprintf(seconds, sizeof seconds, "%" PRId64, wait);
 		http_set_header(call->request, "Retry-After", seconds);
 		api_refuse(call, 429, "too_many_tries",
-			"Too many tries for this user: wait %s seconds", seconds);
+			"Too many tries for this user, or from this address: wait %s seconds",
+			seconds);
 		return;
 	}
 	struct attempt *attempt = alloc_zero(sizeof *attempt);

@@ -19,7 +19,7 @@ struct who {
 struct entry {
 	struct who who;
 	unsigned count;
-	int64_t tries_ms[THROTTLE_TRIES]; /* the oldest first */
+	int64_t tries_ms[THROTTLE_ADDRESS_TRIES]; /* the oldest first */
 };
 
 struct throttle {
@@ -56,17 +56,19 @@ static size_t network_of(const char *address, unsigned char out[16])
 	return 4;
 }
 
+/* `user` NULL: the address alone. */
 static struct who who_is(const struct throttle *throttle, const char *user, const char *address)
 {
-	unsigned char network[16];
-	size_t len = network_of(address, network);
+	unsigned char network[1 + 16] = { 0 };
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	struct who who;
 
+	network[0] = (unsigned char)network_of(address, network + 1);
+	memset(network + 1 + network[0], 0, 16 - network[0]);
 	if (!ctx || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1 ||
 		EVP_DigestUpdate(ctx, throttle->key, sizeof throttle->key) != 1 ||
-		EVP_DigestUpdate(ctx, user, strlen(user) + 1) != 1 ||
-		EVP_DigestUpdate(ctx, network, len) != 1 ||
+		EVP_DigestUpdate(ctx, network, sizeof network) != 1 ||
+		EVP_DigestUpdate(ctx, user, user ? strlen(user) + 1 : 0) != 1 ||
 		EVP_DigestFinal_ex(ctx, who.digest, NULL) != 1)
 		abort();
 	EVP_MD_CTX_free(ctx);
@@ -116,26 +118,52 @@ static void forget_old(struct entry *entry, int64_t now_ms)
 	memmove(entry->tries_ms, entry->tries_ms + old, entry->count * sizeof entry->tries_ms[0]);
 }
 
+/* Seconds until there is room for one more try; 0: there is. */
+static int64_t wait_of(struct entry *entry, unsigned most, int64_t now_ms)
+{
+	forget_old(entry, now_ms);
+	return entry->count < most
+		       ? 0
+		       : (entry->tries_ms[0] + THROTTLE_WINDOW_MS - now_ms + 999) / 1000;
+}
+
 int64_t throttle_try(
 	struct throttle *throttle, const char *user, const char *address, int64_t now_ms)
 {
-	struct who who = who_is(throttle, user, address);
-	struct entry *entry = entry_of(throttle, &who);
+	struct who host = who_is(throttle, NULL, address), who = who_is(throttle, user, address);
+	struct entry *entry = entry_of(throttle, &host);
+	int64_t wait = wait_of(entry, THROTTLE_ADDRESS_TRIES, now_ms);
 
-	forget_old(entry, now_ms);
-	if (entry->count == THROTTLE_TRIES)
-		return (entry->tries_ms[0] + THROTTLE_WINDOW_MS - now_ms + 999) / 1000;
+	if (wait > 0)
+		return wait;
 	entry->tries_ms[entry->count++] = now_ms;
-	return 0;
+	struct entry *users = entry_of(throttle, &who);
+	wait = wait_of(users, THROTTLE_TRIES, now_ms);
+	if (wait == 0)
+		users->tries_ms[users->count++] = now_ms;
+	else if (is(entry, &host))
+		entry->count--;
+	return wait;
+}
+
+static struct entry *find(struct throttle *throttle, const struct who *who)
+{
+	struct entry *set = set_of(throttle, who);
+
+	for (size_t i = 0; i < WAYS; i++) {
+		if (is(&set[i], who))
+			return &set[i];
+	}
+	return NULL;
 }
 
 void throttle_clear(struct throttle *throttle, const char *user, const char *address)
 {
-	struct who who = who_is(throttle, user, address);
-	struct entry *set = set_of(throttle, &who);
+	struct who host = who_is(throttle, NULL, address), who = who_is(throttle, user, address);
+	struct entry *users = find(throttle, &who), *entry = find(throttle, &host);
 
-	for (size_t i = 0; i < WAYS; i++) {
-		if (is(&set[i], &who))
-			set[i].count = 0;
-	}
+	if (users)
+		users->count = 0;
+	if (entry)
+		entry->count--;
 }

@@ -72,8 +72,8 @@ static void a_flood_of_strangers_lets_nobody_try_without_end(void)
 	char name[32];
 
 	for (int i = 0; i < 20000; i++) {
-		snprintf(name, sizeof name, "stranger%d", i);
-		throttle_try(throttle, name, "10.0.0.1", NOW + i / 1000);
+		snprintf(name, sizeof name, "10.1.%d.%d", i / 256, i % 256);
+		throttle_try(throttle, "stranger", name, NOW + i / 1000);
 		taken += throttle_try(throttle, "eve", "10.0.0.1", NOW + i / 1000) == 0;
 	}
 	printf("# %d tries of 20000 were taken\n", taken);
@@ -81,6 +81,38 @@ static void a_flood_of_strangers_lets_nobody_try_without_end(void)
 	throttle_free(throttle);
 }
 
-TESTS(CASE(five_tries_a_minute_are_taken), CASE(other_users_and_addresses_have_their_own),
+static void one_address_tries_thirty_names_a_minute(void)
+{
+	struct throttle *throttle = throttle_new();
+	char name[32];
+
+	for (int i = 0; i < THROTTLE_ADDRESS_TRIES; i++) {
+		snprintf(name, sizeof name, "name%d", i);
+		CHECK_INT(throttle_try(throttle, name, "10.0.0.1", NOW), 0);
+	}
+	CHECK_INT(throttle_try(throttle, "eve", "10.0.0.1", NOW + 1000), 59);
+	CHECK_INT(throttle_try(throttle, "eve", "10.0.0.2", NOW + 1000), 0);
+	/* A right one was none of the thirty. */
+	throttle_clear(throttle, "name0", "10.0.0.1");
+	CHECK_INT(throttle_try(throttle, "eve", "10.0.0.1", NOW + 1000), 0);
+	CHECK(throttle_try(throttle, "bob", "10.0.0.1", NOW + 1000) > 0);
+	CHECK_INT(throttle_try(throttle, "bob", "10.0.0.1", NOW + 60000), 0);
+	throttle_free(throttle);
+}
+
+static void what_was_refused_for_its_name_is_not_counted_for_its_address(void)
+{
+	struct throttle *throttle = throttle_new();
+
+	exhaust(throttle, "eve", "10.0.0.1");
+	for (int i = 0; i < 100; i++)
+		CHECK_INT(throttle_try(throttle, "eve", "10.0.0.1", NOW), 60);
+	CHECK_INT(throttle_try(throttle, "bob", "10.0.0.1", NOW), 0);
+	throttle_free(throttle);
+}
+
+TESTS(CASE(one_address_tries_thirty_names_a_minute),
+	CASE(what_was_refused_for_its_name_is_not_counted_for_its_address),
+	CASE(five_tries_a_minute_are_taken), CASE(other_users_and_addresses_have_their_own),
 	CASE(an_address_written_in_another_way_is_the_same), CASE(a_success_forgets_the_tries),
 	CASE(a_flood_of_strangers_lets_nobody_try_without_end))
