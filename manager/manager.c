@@ -387,6 +387,7 @@ static bool end_calls(struct manager *manager)
 	TAILQ_FOREACH(sandbox, &manager->sandboxes, link)
 		changes_drop(sandbox);
 	fetch_pool_free(manager->fetches);
+	store_flush(manager->store);
 	return ended;
 }
 

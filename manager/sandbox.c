@@ -89,12 +89,43 @@ void sandbox_release(struct sandbox *sandbox)
 	sandbox_touch(sandbox);
 }
 
+struct saving {
+	struct manager *manager;
+	char id[SANDBOX_ID_LEN + 1];
+	change_done *done; /* or NULL */
+	void *data;
+};
+
+/* The sandbox may be gone, where nobody held it. */
+static void on_saved(const struct err *err, void *data)
+{
+	struct saving *saving = data;
+	struct sandbox *sandbox = manager_sandbox(saving->manager, saving->id);
+
+	if (err && sandbox) {
+		sandbox->unsaved = true;
+		log_event(
+			LOG_ERROR, "row not stored", "sandbox", saving->id, "why", err->msg, NULL);
+	}
+	if (saving->done)
+		saving->done(sandbox, err, saving->data);
+	free(saving);
+}
+
+void sandbox_save_then(struct sandbox *sandbox, change_done *done, void *data)
+{
+	struct saving *saving = alloc_zero(sizeof *saving);
+
+	*saving = (struct saving){ .manager = sandbox->manager, .done = done, .data = data };
+	memcpy(saving->id, sandbox->row.id, sizeof saving->id);
+	sandbox->unsaved = false;
+	store_put(sandbox->manager->store, &sandbox->row, on_saved, saving);
+}
+
 void sandbox_save(struct sandbox *sandbox)
 {
-	if (!sandbox->unsaved || sandbox_changing(sandbox))
-		return; /* a change stores the row when it was made */
-	sandbox->unsaved = false;
-	store_put(sandbox->manager->store, &sandbox->row, NULL, NULL);
+	if (sandbox->unsaved && !sandbox_changing(sandbox)) /* a change stores what it made */
+		sandbox_save_then(sandbox, NULL, NULL);
 }
 
 /* ---- what it is made from ---- */

@@ -91,8 +91,13 @@ void sandbox_arm(struct sandbox *sandbox);
 /* What time brings waits a minute: the last try of it failed. */
 void sandbox_wait(struct sandbox *sandbox);
 
-/* Writes the row, where it is not as it was written last. */
+/* Writes the row, where it is not as it was written last. What could not be written is logged, and
+ * tried again the next time. */
 void sandbox_save(struct sandbox *sandbox);
+
+/* The same, and calls `done` once the row is on disk, or could not be written. It has to be held
+ * until then. */
+void sandbox_save_then(struct sandbox *sandbox, change_done *done, void *data);
 
 /* What a provider makes it from. Valid as long as the row is; release the JSON. */
 struct spec_json {

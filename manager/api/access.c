@@ -64,18 +64,29 @@ void api_urls(struct api_call *call)
 		api_fail(call, &err);
 }
 
+static void on_port_saved(struct sandbox *sandbox, const struct err *err, void *data)
+{
+	struct api_call *call = data;
+
+	(void)sandbox;
+	if (err)
+		api_fail(call, err);
+	else
+		api_reply(call, json_pack("{s:s}", "url", (char *)call->own), NULL);
+}
+
 void api_expose_port(struct api_call *call)
 {
 	struct err err;
 
 	if (!api_exists(call))
 		return;
-	AUTO_FREE char *url =
-		sandbox_url(call->sandbox, (uint16_t)call_integer(call, "port", 0), &err);
+	char *url = sandbox_url(call->sandbox, (uint16_t)call_integer(call, "port", 0), &err);
 	if (!url) {
 		api_fail(call, &err);
 		return;
 	}
-	sandbox_save(call->sandbox);
-	api_reply(call, json_pack("{s:s}", "url", url), NULL);
+	call->own = url;
+	call->free_own = free;
+	sandbox_save_then(call->sandbox, on_port_saved, call);
 }

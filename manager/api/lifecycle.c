@@ -75,6 +75,15 @@ enum on_timeout api_on_timeout(const struct api_call *call, enum on_timeout miss
 	return strcmp(text, "delete") == 0 ? ON_TIMEOUT_DELETE : ON_TIMEOUT_PAUSE;
 }
 
+static void on_timeout_saved(struct sandbox *sandbox, const struct err *err, void *data)
+{
+	if (err)
+		api_fail(data, err);
+	else
+		api_reply(data, json_pack("{s:o}", "expires_at", api_time(sandbox->row.expires_ms)),
+			"Timeout set");
+}
+
 void api_set_timeout(struct api_call *call)
 {
 	struct sandbox *sandbox = call->sandbox;
@@ -86,9 +95,7 @@ void api_set_timeout(struct api_call *call)
 	if (timeout > config->max_timeout)
 		timeout = config->max_timeout;
 	sandbox_set_timeout(sandbox, timeout * 1000, api_on_timeout(call, sandbox->row.on_timeout));
-	sandbox_save(sandbox);
-	api_reply(call, json_pack("{s:o}", "expires_at", api_time(sandbox->row.expires_ms)),
-		"Timeout set");
+	sandbox_save_then(sandbox, on_timeout_saved, call);
 }
 
 /* ---- for the calls that need it to run ---- */

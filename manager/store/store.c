@@ -74,6 +74,11 @@ void store_put(struct store *store, const struct sandbox_row *row, store_done *d
 	writer_put(store->writer, row, done, data);
 }
 
+void store_flush(struct store *store)
+{
+	writer_flush(store->writer);
+}
+
 void store_remove(struct store *store, const char *id, store_done *done, void *data)
 {
 	writer_remove(store->writer, id, done, data);

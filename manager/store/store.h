@@ -66,6 +66,9 @@ int store_open(struct loop *loop, const char *url, struct store **out, struct er
 /* Writes what is queued first; each `done` was called then. NULL is allowed. */
 void store_close(struct store *store);
 
+/* Waits until what is queued was written; each `done` was called then. */
+void store_flush(struct store *store);
+
 typedef void store_done(const struct err *err, void *data); /* err NULL: it is on disk */
 
 /* Inserts or replaces the row (copied). `done` may be NULL. */

@@ -30,9 +30,9 @@ struct writer {
 	pthread_t thread;
 
 	pthread_mutex_t lock; /* guards all below */
-	pthread_cond_t work;
+	pthread_cond_t work, idle;
 	struct change *first, **last;
-	bool stopping;
+	bool stopping, writing;
 };
 
 /* ---- On the thread ---- */
@@ -104,10 +104,13 @@ static void *work(void *data)
 		struct change *changes = take(writer);
 		if (!changes)
 			break;
+		writer->writing = true;
 		pthread_mutex_unlock(&writer->lock);
 		write_changes(writer, changes);
 		loop_post(writer->loop, finish, changes);
 		pthread_mutex_lock(&writer->lock);
+		writer->writing = false;
+		pthread_cond_signal(&writer->idle);
 	}
 	pthread_mutex_unlock(&writer->lock);
 	return NULL;
@@ -145,6 +148,15 @@ void writer_remove(struct writer *writer, const char *id, store_done *done, void
 	queue(writer, change);
 }
 
+void writer_flush(struct writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	while (writer->first || writer->writing)
+		pthread_cond_wait(&writer->idle, &writer->lock);
+	pthread_mutex_unlock(&writer->lock);
+	loop_run_posts(writer->loop);
+}
+
 static int prepare(struct writer *writer, struct err *err)
 {
 	AUTO_FREE char *put = row_put_sql();
@@ -177,6 +189,7 @@ static void release(struct writer *writer)
 	database_finalize(&writer->commit);
 	pthread_mutex_destroy(&writer->lock);
 	pthread_cond_destroy(&writer->work);
+	pthread_cond_destroy(&writer->idle);
 	free(writer);
 }
 
@@ -189,6 +202,7 @@ int writer_new(struct loop *loop, sqlite3 *db, struct writer **out, struct err *
 	writer->last = &writer->first;
 	pthread_mutex_init(&writer->lock, NULL);
 	pthread_cond_init(&writer->work, NULL);
+	pthread_cond_init(&writer->idle, NULL);
 	if (prepare(writer, err) < 0 || start(writer, err) < 0) {
 		release(writer);
 		return -1;

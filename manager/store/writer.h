@@ -19,6 +19,9 @@ int writer_new(struct loop *loop, sqlite3 *db, struct writer **out, struct err *
 /* Writes what is queued, and calls every `done`. NULL is allowed. */
 void writer_free(struct writer *writer);
 
+/* Waits until all that is queued was written, and calls every `done`. */
+void writer_flush(struct writer *writer);
+
 void writer_put(
 	struct writer *writer, const struct sandbox_row *row, store_done *done, void *data);
 void writer_remove(struct writer *writer, const char *id, store_done *done, void *data);

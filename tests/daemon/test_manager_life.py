@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 import socket
+import sqlite3
 import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timezone
 
 import pytest
 from asking import Json, ask, get, post, send
 from daemon import SLOWER, wait_until
-from manager import ALICE, KEYS, Manager
+from manager import ALICE, KEYS, Manager, Refused
 
 Launch = Callable[..., Manager]
 SOON = 10 * SLOWER
@@ -271,6 +273,35 @@ def test_sandboxes_outlive_the_manager(
     ask(manager, "DELETE", f"/sandboxes/{deleted}").fine()
     assert post(manager, "/sandboxes/connect", {"sandbox_id": paused}).fine()["status"] == "running"
     assert manager.run(paused, "echo back")["stdout"] == "back\n"
+
+
+def test_what_was_answered_outlives_a_crash(manager: Manager) -> None:
+    box = manager.create()["sandbox_id"]
+    url = manager.call("POST", "/sandboxes/expose-port", {"sandbox_id": box, "port": 7777})["url"]
+    manager.call("POST", "/sandboxes/timeout", {"sandbox_id": box, "timeout": 20000})
+    manager.kill()
+    with closing(sqlite3.connect(manager.data / "sandboxes.db")) as rows:
+        row = rows.execute("SELECT ports, timeout_ms FROM sandboxes WHERE id = ?", [box])
+        assert row.fetchone() == ("[7777]", 20_000_000)
+    manager.start()
+    again = {"sandbox_id": box, "port": 7777}
+    assert manager.call("POST", "/sandboxes/expose-port", again)["url"] == url
+
+
+def test_what_could_not_be_stored_is_told_and_tried_again(manager: Manager) -> None:
+    box = manager.create()["sandbox_id"]
+    rows = sqlite3.connect(manager.data / "sandboxes.db", isolation_level=None)
+    with closing(rows):
+        rows.execute("BEGIN IMMEDIATE")
+        body = {"sandbox_id": box, "timeout": 20000}
+        with pytest.raises(Refused) as refused:
+            manager.call("POST", "/sandboxes/timeout", body)
+        assert refused.value.status == 409 and "row not stored" in manager.read_log()
+        rows.execute("ROLLBACK")
+        manager.leave()
+        row = rows.execute("SELECT timeout_ms FROM sandboxes WHERE id = ?", [box])
+        assert row.fetchone() == (20_000_000,)
+    manager.start()
 
 
 def test_a_crash_in_the_middle_loses_and_leaves_nothing(launch_manager: Launch) -> None:

@@ -596,7 +596,26 @@ static void a_command_changes_users_beside_a_manager(void)
 	close_store();
 }
 
-TESTS(CASE(every_field_comes_back), CASE(every_state_network_and_ending_comes_back),
+static void on_flushed(const struct err *failed, void *data)
+{
+	*(bool *)data = !failed;
+}
+
+static void a_flush_waits_for_what_is_queued(void)
+{
+	AUTO_SCRATCH struct scratch scratch = scratch_enter();
+	bool written = false;
+
+	open_store();
+	store_flush(store);
+	put(1, on_flushed, &written);
+	CHECK(!written);
+	store_flush(store);
+	CHECK(written);
+	close_store();
+}
+
+TESTS(CASE(a_flush_waits_for_what_is_queued), CASE(every_field_comes_back), CASE(every_state_network_and_ending_comes_back),
 	CASE(a_copy_has_texts_of_its_own), CASE(writes_in_order_and_the_last_word_counts),
 	CASE(one_that_cannot_be_written_stops_no_other), CASE(closing_writes_what_is_queued),
 	CASE(what_was_told_is_there_after_kill_9), CASE(the_file_is_private),
