@@ -1,11 +1,13 @@
 /* What a local sandbox cannot do, as root inside, and what it cannot use up. */
 #include "local_talk.h"
+#include "program.h"
 #include "scratch.h"
 #include "test.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
+#include <sched.h>
 
 static struct scratch scratch;
 static struct kit kit;
@@ -360,9 +362,54 @@ static void closes(void)
 	scratch_leave(&scratch);
 }
 
+static int on_host(const char *command)
+{
+	const char *argv[] = { "sh", "-c", command, NULL };
+	const struct program program = { .path = "/bin/sh", .argv = argv, .timeout_ms = 10 * 1000 };
+
+	return program_run(&program, NULL);
+}
+
+/* Until it is as wanted, or too late. */
+static bool comes_to(bool wanted, const char *from, const char *address, uint16_t port)
+{
+	for (int turn = 0; turn < 100; turn++) {
+		if (connects(from, address, port) == wanted)
+			return true;
+		kit_run_for(&kit, 50);
+	}
+	return false;
+}
+
+/* On a network of its own, with a neighbour that is there all the time. */
+static void keeps_new_addresses_of_the_host_out_of_reach(void)
+{
+	uint16_t port;
+
+	MUST(unshare(CLONE_NEWNET));
+	CHECK_INT(on_host("ip link set lo up && ip route add local 198.51.100.0/24 dev lo"), 0);
+	scratch = scratch_enter();
+	MUST(kit_open(&kit, scratch.dir, 0));
+	int fd = listen_everywhere(&port);
+	const char *running = make((struct provider_spec){ .template_id = NULL });
+	CHECK(connects(running, "198.51.100.7", port));
+	CHECK_INT(on_host("ip address add 198.51.100.1/24 dev lo"), 0);
+	CHECK(comes_to(false, running, "198.51.100.7", port));
+	CHECK(!connects(running, "198.51.100.1", port));
+	CHECK_INT(on_host("ip address del 198.51.100.1/24 dev lo && "
+			  "ip route replace local 198.51.100.0/24 dev lo"),
+		0);
+	CHECK(comes_to(true, running, "198.51.100.7", port));
+	drop(running);
+	close(fd);
+	kit_close(&kit);
+	scratch_leave(&scratch);
+}
+
 TESTS(CASE(opens), CASE(shows_no_file_of_the_host), CASE(makes_root_inside_nobody_outside),
 	CASE(refuses_kernel_interfaces), CASE(refuses_system_calls),
 	CASE(keeps_the_host_and_its_networks_out_of_reach), CASE(has_no_way_out_without_a_network),
 	CASE(reaches_with_a_list_only_what_is_on_it), CASE(is_limited_in_memory),
 	CASE(is_limited_in_processes), CASE(is_limited_on_disk), CASE(is_limited_in_files),
-	CASE(runs_commands_without_an_inode_left), CASE(closes))
+	CASE(runs_commands_without_an_inode_left), CASE(closes),
+	CASE(keeps_new_addresses_of_the_host_out_of_reach))

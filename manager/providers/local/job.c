@@ -251,6 +251,7 @@ static void finish(void *data)
 		table_drop(&local->table, sandbox);
 	job_free(job);
 	pool_refill(local);
+	refresh_go(local);
 }
 
 /* ---- its beginning ---- */

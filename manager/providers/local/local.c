@@ -215,7 +215,7 @@ static void local_free(struct provider *self)
 	struct local *local = local_of(self);
 
 	loop_timer_free(local->refill);
-	loop_timer_free(local->lookups);
+	refresh_close(local);
 	table_release(&local->table);
 	site_close(&local->site);
 	free(local);
@@ -244,6 +244,8 @@ static void adopt(struct local *local, const char *name)
 		return;
 	}
 	box_find(&local->site, name, &sandbox->live);
+	if (sandbox->record.network != NETWORK_NONE)
+		sandbox->refresh[REFRESH_OWN] = REFRESH_DUE; /* nobody looked meanwhile */
 	if (sandbox->record.pooled)
 		job_ask(sandbox, WISH_GONE, NULL, NULL, NULL, NULL);
 	else if (sandbox->live.init < 0)
@@ -321,16 +323,17 @@ int provider_local_open(const struct provider_setup *setup, struct provider **ou
 	local->base = calls;
 	local->setup = *setup;
 	local->table.local = local;
+	local->addresses_fd = -1;
 	if (site_open(&options, &local->site, err) < 0) {
 		free(local);
 		return -1;
 	}
 	pool_open(local);
-	refresh_open(local);
-	if (adopt_all(local, err) < 0) {
+	if (refresh_open(local, err) < 0 || adopt_all(local, err) < 0) {
 		local_free(&local->base);
 		return -1;
 	}
+	refresh_go(local);
 	drop_old_tools(local);
 	if (worker_submit(setup->workers, make_host_template, on_host_template, local, NULL) == 0)
 		local->jobs++;

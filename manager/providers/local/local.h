@@ -22,6 +22,9 @@ struct local {
 	bool filling;   /* a sandbox for the pool is being made */
 	bool stopping;  /* no more of them */
 	struct loop_timer *refill, *lookups;
+	bool refreshing[REFRESH_KINDS]; /* one sandbox at a time: others need the workers, too */
+	int addresses_fd;               /* tells when the host's addresses change */
+	struct loop_io *addresses;
 };
 
 /* How a sandbox is to be. */
@@ -65,7 +68,11 @@ void pool_count(const struct local *local, struct pool_figures *out);
 
 /* ---- refresh.c ---- */
 
-void refresh_open(struct local *local);
+int refresh_open(struct local *local, struct err *err);
+void refresh_close(struct local *local);
+
+/* Does what is due. */
+void refresh_go(struct local *local);
 
 /* ---- info.c ---- */
 

@@ -66,14 +66,14 @@ int network_write_files(const struct record *record, const char *dir, struct err
 
 /* ---- rules ---- */
 
-/* The host's addresses and the networks that it is in. */
-static void add_own_networks(struct buf *rules)
+/* The elements of the set `own`: the host's addresses, with the networks that it is in. */
+static int own_networks(struct buf *elements, struct err *err)
 {
 	struct ifaddrs *list = NULL;
 	char text[INET_ADDRSTRLEN];
 
 	if (getifaddrs(&list) < 0)
-		return;
+		return err_sys(err, "list the addresses of this machine");
 	for (struct ifaddrs *at = list; at; at = at->ifa_next) {
 		if (!at->ifa_addr || at->ifa_addr->sa_family != AF_INET || !at->ifa_netmask)
 			continue;
@@ -81,10 +81,11 @@ static void add_own_networks(struct buf *rules)
 		in_addr_t mask = ((const struct sockaddr_in *)at->ifa_netmask)->sin_addr.s_addr;
 		network.s_addr &= mask;
 		if (inet_ntop(AF_INET, &network, text, sizeof text))
-			buf_addf(
-				rules, "  ip daddr %s/%d reject\n", text, __builtin_popcount(mask));
+			buf_addf(elements, "%s%s/%d", elements->len ? ", " : "", text,
+				__builtin_popcount(mask));
 	}
 	freeifaddrs(list);
+	return 0;
 }
 
 static int enter(void *data)
@@ -134,12 +135,16 @@ int network_set_rules(
 	const struct site *site, const struct record *record, int init, struct err *err)
 {
 	AUTO_BUF struct buf rules = BUF_INIT(RULES_MAX);
+	AUTO_BUF struct buf own = BUF_INIT(RULES_MAX);
 	AUTO_FREE char *path = hosts_path(site, record);
 	AUTO_FREE char *hosts = slurp(path, HOSTS_MAX, NULL);
 
 	if (record->network == NETWORK_NONE)
 		return 0;
+	if (own_networks(&own, err) < 0)
+		return -1;
 	buf_add_text(&rules, "table inet sandbox {\n");
+	add_set(&rules, "own", &own);
 	add_allowed(&rules, record, hosts);
 	buf_add_text(&rules, " chain out {\n"
 			     "  type filter hook output priority filter; policy accept;\n"
@@ -149,14 +154,31 @@ int network_set_rules(
 		buf_add_text(&rules, "  ip daddr 10.0.2.3 udp dport 53 accept\n"
 				     "  ip daddr 10.0.2.3 tcp dport 53 accept\n");
 	buf_addf(&rules, "  ip daddr { %s } reject\n", private_networks);
-	add_own_networks(&rules);
+	buf_add_text(&rules, "  ip daddr @own reject\n");
 	if (record->network == NETWORK_ALLOW)
 		buf_add_text(&rules, "  ip daddr @networks accept\n"
 				     "  ip daddr @hosts accept\n"
 				     "  reject\n");
 	buf_add_text(&rules, " }\n}\n");
+	if (own.over)
+		return err_set(err, ERR_LIMIT, "this machine has too many addresses");
 	if (rules.over)
 		return err_set(err, ERR_LIMIT, "the list of allowed networks is too long");
+	return run_nft(site, rules.data, init, err);
+}
+
+int network_refresh_own(const struct site *site, int init, struct err *err)
+{
+	AUTO_BUF struct buf own = BUF_INIT(RULES_MAX);
+	AUTO_BUF struct buf rules = BUF_INIT(RULES_MAX);
+
+	if (own_networks(&own, err) < 0)
+		return -1;
+	buf_add_text(&rules, "flush set inet sandbox own\n");
+	if (own.len)
+		buf_addf(&rules, "add element inet sandbox own { %s }\n", own.data);
+	if (own.over || rules.over)
+		return err_set(err, ERR_LIMIT, "this machine has too many addresses");
 	return run_nft(site, rules.data, init, err);
 }
 

@@ -36,6 +36,9 @@ void network_stop(int helper);
  * and `hosts` of its directory. Looks names up. */
 int network_write_files(const struct record *record, const char *dir, struct err *err);
 
+/* Keeps the sandbox out of the networks that the host is in by now. `init` is the sandbox's. */
+int network_refresh_own(const struct site *site, int init, struct err *err);
+
 /* Looks the names of an allow-list up again, and lets in what is new. `init` is the sandbox's. */
 int network_refresh(
 	const struct site *site, const struct record *record, int init, struct err *err);

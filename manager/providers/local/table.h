@@ -18,6 +18,10 @@ struct job;
 struct local;
 struct loop_io;
 
+/* What of a running sandbox's rules changes: see refresh.c. */
+enum refresh { REFRESH_OWN, REFRESH_NAMES, REFRESH_KINDS };
+enum refresh_state { REFRESH_DONE, REFRESH_DUE, REFRESH_TRIED };
+
 struct sandbox {
 	struct record record;
 	struct live live;                  /* not while a job that ends it has it */
@@ -25,6 +29,8 @@ struct sandbox {
 	char address[16];
 	struct job *job, *next_job; /* at work on it, and what waits for that */
 	bool reserved;              /* promised by reserve() */
+
+	enum refresh_state refresh[REFRESH_KINDS];
 
 	struct local *local;
 	struct loop_io *watch, *helper_watch; /* of its first process, and of its helper */
