@@ -117,6 +117,7 @@ def test_a_broken_upload_leaves_the_old_file(server: Daemon) -> None:
     assert target.read_text() == "old"
 
 
+@pytest.mark.long
 def test_large_files_pass_in_constant_memory(launch: Launch) -> None:
     server = launch()
     big = server.workspace / "big"

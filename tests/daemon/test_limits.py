@@ -147,6 +147,7 @@ def trickle(daemon: Daemon, request: str, body: str = "", seconds: float = 4) ->
     return got
 
 
+@pytest.mark.long
 def test_who_dawdles_over_an_answer_is_cut_off(launch: Launch) -> None:
     rate = 16 << 20
     daemon = launch("--max-answer-seconds", "1", "--min-answer-rate", str(rate))
@@ -161,6 +162,7 @@ def test_who_dawdles_over_an_answer_is_cut_off(launch: Launch) -> None:
     assert trickle(daemon, "GET /files?path=large HTTP/1.1") > 8 << 20  # as slow as its reader
 
 
+@pytest.mark.long
 def test_an_answer_s_time_grows_with_its_size(launch: Launch) -> None:
     daemon = launch("--max-answer-seconds", "1", "--min-answer-rate", str(1 << 20))
     (daemon.workspace / "large").write_text(("x" * 1023 + "\n") * (8 << 10))

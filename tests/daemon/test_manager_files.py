@@ -259,6 +259,7 @@ def send_gigabyte(manager: Manager, box: str) -> tuple[Answer, str]:
     return receive(connection), digest.hexdigest()
 
 
+@pytest.mark.long
 def test_a_gigabyte_goes_up_and_down_in_little_memory(manager: Manager, box: str) -> None:
     start = forget_peak(manager)
     answer, digest = send_gigabyte(manager, box)

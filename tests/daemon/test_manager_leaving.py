@@ -136,6 +136,7 @@ def outcome(connection: http.client.HTTPConnection) -> int:
         return 0
 
 
+@pytest.mark.long
 def test_the_manager_ends_in_time_whatever_is_under_way(
     launch_manager: Launch, tmp_path: Path
 ) -> None:

@@ -123,6 +123,7 @@ def call_tool(urls: Json, tool: str, **arguments: object) -> Json:
     return json.loads(text)["result"]
 
 
+@pytest.mark.long
 def test_a_sandbox_in_use_is_not_paused(manager: Manager) -> None:
     """Four at once: a call of the manager's, a job, an MCP call, and bytes through the gate."""
     called, job, mcp, bytes_ = (manager.create(timeout=2) for _ in range(4))
@@ -163,6 +164,7 @@ def test_an_open_connection_alone_is_no_use(manager: Manager) -> None:
         assert idle.fileno() >= 0
 
 
+@pytest.mark.long
 def test_no_use_lasts_longer_than_it_may(launch_manager: Launch) -> None:
     manager = launch_manager(
         "--max-timeout", "3", "--default-timeout", "2", settings=KEYS, key=ALICE

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from asking import get
 from daemon import BUILD, ROOT
 from manager import ALICE, KEYS, Manager
@@ -27,6 +28,7 @@ def test_the_document_is_served(launch_manager: Callable[..., Manager]) -> None:
     assert get(manager, "/openapi.json", key="").fine() == json.loads(DOCUMENT.read_text())
 
 
+@pytest.mark.long
 def test_schemathesis_finds_nothing(launch_manager: Callable[..., Manager], tmp_path: Path) -> None:
     manager = launch_manager("--max-sandboxes", "5", settings=KEYS, key=ALICE)
     command = [

@@ -128,6 +128,7 @@ def test_a_token_waits_for_its_key(
     assert issuer.asked == 1
 
 
+@pytest.mark.long
 def test_nobody_waits_for_long(launch_manager: Launch, issuer: Issuer) -> None:
     issuer.gate.clear()
     manager = launch_manager(settings=trusting(issuer), key=ALICE)
