@@ -58,6 +58,13 @@ static char *box_dir(const struct site *site, const char *id)
 	return alloc_printf("%s/%s", site->boxes, id);
 }
 
+bool box_remains(const struct site *site, const char *id)
+{
+	AUTO_FREE char *dir = box_dir(site, id);
+
+	return access(dir, F_OK) == 0 || errno != ENOENT;
+}
+
 /* ---- the lock ---- */
 
 static int lock(const char *dir, int *out, struct err *err)

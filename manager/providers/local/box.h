@@ -64,4 +64,7 @@ pid_t box_await_pid(const char *dir);
 
 void live_release(struct live *live);
 
+/* Whether anything of it is on the disk: until it is not, its ids may be in use. */
+bool box_remains(const struct site *site, const char *id);
+
 #endif

@@ -239,7 +239,8 @@ static void finish(void *data)
 	local->jobs--;
 	local->waiting -= job->waited_for;
 	settle(job);
-	bool gone = job->failed ? job->step == MAKE : job->step == REMOVE;
+	bool gone = job->failed ? job->step == MAKE && !box_remains(job->site, sandbox->record.id)
+				: job->step == REMOVE;
 	tell(job, gone ? NULL : sandbox);
 	if (gone && next && next->wish != WISH_MADE) {
 		disappoint(next);

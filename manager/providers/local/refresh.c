@@ -106,6 +106,8 @@ static void on_timer(void *data)
 		at = table_next(&local->table, at)) {
 		if (at->refresh[REFRESH_OWN] == REFRESH_TRIED)
 			at->refresh[REFRESH_OWN] = REFRESH_DUE;
+		if (!at->record.made && !at->job) /* what could not be made, nor removed */
+			job_ask(at, WISH_GONE, NULL, NULL, NULL, NULL);
 		if (at->record.network == NETWORK_ALLOW)
 			at->refresh[REFRESH_NAMES] = REFRESH_DUE;
 	}
