@@ -228,6 +228,15 @@ static void disappoint(struct job *job)
 	job_free(job);
 }
 
+static bool lacks_helper(const struct sandbox *sandbox)
+{
+	const struct local *local = sandbox->local;
+	int64_t since = loop_now_ms(local->setup.loop) - sandbox->connected_ms;
+
+	return sandbox->record.network != NETWORK_NONE && sandbox->live.helper < 0 &&
+	       since >= HELPER_STEADY_MS && sandbox_state(sandbox) == PROVIDER_RUNNING;
+}
+
 static void finish(void *data)
 {
 	struct job *job = data;
@@ -239,6 +248,8 @@ static void finish(void *data)
 	local->jobs--;
 	local->waiting -= job->waited_for;
 	settle(job);
+	/* Its helper ended while the job ran, which did not fail to start one. */
+	bool reconnect = job->step != CONNECT && lacks_helper(sandbox);
 	bool gone = job->failed ? job->step == MAKE && !box_remains(job->site, sandbox->record.id)
 				: job->step == REMOVE;
 	tell(job, gone ? NULL : sandbox);
@@ -250,6 +261,8 @@ static void finish(void *data)
 		launch(next);
 	else if (gone)
 		table_drop(&local->table, sandbox);
+	else if (reconnect)
+		job_ask(sandbox, WISH_CONNECTED, NULL, NULL, NULL, NULL);
 	job_free(job);
 	pool_refill(local);
 	refresh_go(local);
