@@ -260,6 +260,7 @@ static enum MHD_Result queue_answer(struct http_request *request)
 static void call_head(struct http_request *request)
 {
 	request->head_pending = false;
+	request->on_body_gone = NULL; /* of a head that waited */
 	request->head(request, request->head_data);
 }
 

@@ -116,8 +116,7 @@ void http_wait(struct http_request *request, http_fn *fn, http_fn *gone, void *d
 void http_go_on(struct http_request *request)
 {
 	request->waits = false;
-	request->on_body_gone = NULL;
-	http_request_wake(request);
+	http_request_wake(request); /* `gone` stays until `fn` is called: the end may come before */
 }
 
 /* ---- the body ---- */

@@ -50,6 +50,7 @@ static void wake_all(struct key_set *set)
 
 	while ((waiter = TAILQ_FIRST(&set->waiters))) {
 		TAILQ_REMOVE(&set->waiters, waiter, link);
+		waiter->waits = false;
 		http_go_on(waiter->request);
 	}
 }
@@ -117,12 +118,15 @@ bool key_set_wait(struct manager *manager, struct key_set_waiter *waiter)
 	if (!set->fetch)
 		return false;
 	TAILQ_INSERT_TAIL(&set->waiters, waiter, link);
+	waiter->waits = true;
 	return true;
 }
 
 void key_set_leave(struct manager *manager, struct key_set_waiter *waiter)
 {
-	TAILQ_REMOVE(&manager->key_set->waiters, waiter, link);
+	if (waiter->waits)
+		TAILQ_REMOVE(&manager->key_set->waiters, waiter, link);
+	waiter->waits = false;
 }
 
 struct key_set *key_set_new(struct manager *manager, const char *url)

@@ -19,6 +19,7 @@ void key_set_free(struct key_set *set); /* NULL is allowed */
 /* A request (whose http_wait() it is) that goes on when the fetch under way has ended. */
 struct key_set_waiter {
 	struct http_request *request;
+	bool waits; /* the set's */
 	TAILQ_ENTRY(key_set_waiter) link;
 };
 
